@@ -1,0 +1,61 @@
+/** A file and its parameters in, a result file out. One interface, many engines. */
+export interface EngineContext {
+  /** An empty folder of the job's own, deleted by the caller. */
+  readonly workDir: string
+  readonly signal: AbortSignal
+  /** 0–1, from real work done. */
+  readonly onProgress?: (fraction: number) => void
+}
+
+export interface Engine<P, R> {
+  /** Stable name for results and logs, e.g. `span-onnx`, `video2x`. */
+  readonly name: string
+  /** Resolves when the engine could do work now; rejects with the reason. Also warms it up. */
+  ready(signal: AbortSignal): Promise<void>
+  run(input: { readonly path: string; readonly params: P }, context: EngineContext): Promise<R>
+  close(): Promise<void>
+}
+
+export interface UpscaleParams {
+  readonly scale: 2 | 4
+  /** Output codec; the profile table maps it to encoder settings. */
+  readonly codec?: 'hevc' | 'h264' | 'av1'
+  /** Refuse results larger than this. */
+  readonly maxSizeBytes?: number
+}
+
+export const CODECS = ['av1', 'hevc', 'h264', 'vp9'] as const
+export type Codec = (typeof CODECS)[number]
+
+export interface CompressParams {
+  /** VMAF (harmonic mean, NEG) the result must reach, 0–100. */
+  readonly vmafThreshold: number
+  readonly codec: Codec
+  readonly mode: 'CRF' | 'VBR'
+  /** Cap in VBR mode, kbit/s. */
+  readonly targetBitrateKbps?: number
+  /** Best answer by then, in milliseconds from the start. */
+  readonly budgetMs?: number
+}
+
+export interface VideoResult {
+  readonly path: string
+  readonly engine: string
+  readonly width: number
+  readonly height: number
+  readonly frames: number
+  readonly sizeBytes: number
+}
+
+export interface UpscaleResult extends VideoResult {}
+
+export interface CompressResult extends VideoResult {
+  readonly codec: Codec
+  /** Of the final file against the input, whole, native size. */
+  readonly vmaf: number
+  readonly vmafNeg: number
+  readonly metThreshold: boolean
+  /** Encodes made, in clip-lengths: samples count by their share. */
+  readonly encodes: number
+  readonly crf: number | undefined
+}

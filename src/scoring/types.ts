@@ -1,0 +1,77 @@
+/** Pooled values of one metric over a clip, with the series kept for charts. */
+export interface MetricSeries {
+  readonly mean: number
+  /** libvmaf's: n / Σ 1/(1+x) − 1. */
+  readonly harmonicMean: number
+  readonly min: number
+  readonly max: number
+  readonly percentiles: {
+    readonly p1: number
+    readonly p5: number
+    readonly p10: number
+    readonly p50: number
+  }
+  readonly frames: readonly number[]
+}
+
+export interface VmafResult {
+  readonly vmaf: MetricSeries
+  readonly vmafNeg: MetricSeries
+  readonly frames: number
+  readonly width: number
+  readonly height: number
+  /** Which provider truly ran: `cpu`, `cuda:0`. */
+  readonly device: string
+  readonly models: readonly { readonly name: string; readonly sha256: string }[]
+}
+
+export interface VmafOptions {
+  /** Score every n-th frame (1 = all). Motion still sees each scored frame's true predecessor. */
+  readonly every?: number
+  readonly signal?: AbortSignal
+  readonly onFrame?: (done: number) => void
+}
+
+/** Frames of files in, VMAF v0.6.1 and v0.6.1-NEG out. One decode of the reference serves all results. */
+export interface VmafScorer {
+  score(reference: string, distorted: string, options?: VmafOptions): Promise<VmafResult>
+  scoreMany(
+    reference: string,
+    distorted: readonly string[],
+    options?: VmafOptions,
+  ): Promise<readonly (VmafResult | { readonly error: unknown })[]>
+  close(): Promise<void>
+}
+
+/** One check made before any model ran. */
+export interface GateOutcome {
+  readonly code: string
+  readonly passed: boolean
+  readonly detail: string
+}
+
+export type TaskKind = 'compression' | 'upscaling' | 'generation' | 'audio'
+
+/** Everything that led to one number; anybody can run it again. */
+export interface ScoreRecord {
+  readonly version: 1
+  readonly task: TaskKind
+  readonly score: number
+  /** One sentence. */
+  readonly reason: string
+  readonly inputs: {
+    readonly reference: { readonly sha256: string; readonly sizeBytes: number }
+    readonly result: { readonly sha256: string; readonly sizeBytes: number } | undefined
+    readonly parameters: Readonly<Record<string, unknown>>
+  }
+  readonly gates: readonly GateOutcome[]
+  readonly metrics: {
+    readonly vmaf?: MetricSeries
+    readonly vmafNeg?: MetricSeries
+    readonly [name: string]: unknown
+  }
+  readonly models: readonly { readonly name: string; readonly sha256: string }[]
+  readonly formula: { readonly name: string; readonly constants: Readonly<Record<string, number>> }
+  readonly device: string | undefined
+  readonly tool: { readonly name: 'subreel'; readonly version: string }
+}
