@@ -1,0 +1,88 @@
+// Writes ONNX files: just the part of protobuf and of onnx.proto that our models use. The same
+// graph gives the same bytes, so a model can be made again and compared by its hash.
+
+/** TensorProto.DataType. */
+export const TYPE = { float: 1, uint8: 2, int64: 7, float16: 10, double: 11 }
+
+function varint(value) {
+  let rest = BigInt.asUintN(64, BigInt(value))
+  const bytes = []
+  do {
+    const low = Number(rest & 0x7fn)
+    rest >>= 7n
+    bytes.push(rest === 0n ? low : low | 0x80)
+  } while (rest !== 0n)
+  return Buffer.from(bytes)
+}
+
+const key = (field, wire) => varint((field << 3) | wire)
+const integer = (field, value) => Buffer.concat([key(field, 0), varint(value)])
+const bytes = (field, value) => Buffer.concat([key(field, 2), varint(value.length), value])
+const text = (field, value) => bytes(field, Buffer.from(value, 'utf8'))
+const message = (field, parts) => bytes(field, Buffer.concat(parts))
+function float(field, value) {
+  const data = Buffer.alloc(4)
+  data.writeFloatLE(value)
+  return Buffer.concat([key(field, 5), data])
+}
+
+/** A tensor: `{ name, type: keyof TYPE, dims, data: Buffer }`, data little-endian, row by row. */
+function tensorParts({ name, type, dims, data }) {
+  return [
+    ...dims.map((dim) => integer(1, dim)),
+    integer(2, TYPE[type]),
+    text(8, name),
+    bytes(9, data),
+  ]
+}
+
+/** Attribute values: integers as bigint or arrays of bigint, floats as number, text as string. */
+function attributeParts(name, value) {
+  if (typeof value === 'bigint') return [text(1, name), integer(3, value), integer(20, 2)]
+  if (typeof value === 'number') return [text(1, name), float(2, value), integer(20, 1)]
+  if (typeof value === 'string') return [text(1, name), text(4, value), integer(20, 3)]
+  if (Array.isArray(value)) {
+    return [text(1, name), ...value.map((item) => integer(8, item)), integer(20, 7)]
+  }
+  return [text(1, name), message(5, tensorParts(value)), integer(20, 4)]
+}
+
+function nodeParts({ op, inputs, outputs, attributes = {} }) {
+  return [
+    ...inputs.map((name) => text(1, name)),
+    ...outputs.map((name) => text(2, name)),
+    text(3, outputs[0]),
+    text(4, op),
+    ...Object.entries(attributes).map(([name, value]) => message(5, attributeParts(name, value))),
+  ]
+}
+
+/** Dimensions: a number is fixed, a string names a free one. */
+function valueParts({ name, type, dims }) {
+  const shape = dims.map((dim) =>
+    message(1, [typeof dim === 'string' ? text(2, dim) : integer(1, dim)]),
+  )
+  return [text(1, name), message(2, [message(1, [integer(1, TYPE[type]), message(2, shape)])])]
+}
+
+/** Encodes a model of one graph. `opset` is the version of the default operator set. */
+export function encodeModel({ name, opset, nodes, initializers, inputs, outputs }) {
+  const graph = [
+    ...nodes.map((node) => message(1, nodeParts(node))),
+    text(2, name),
+    ...initializers.map((tensor) => message(5, tensorParts(tensor))),
+    ...inputs.map((value) => message(11, valueParts(value))),
+    ...outputs.map((value) => message(12, valueParts(value))),
+  ]
+  return Buffer.concat([
+    integer(1, 8),
+    text(2, 'subreel'),
+    message(7, graph),
+    message(8, [text(1, ''), integer(2, opset)]),
+  ])
+}
+
+/** Bytes of a list of numbers as one tensor's data. */
+export const floats = (values) => Buffer.from(new Float32Array(values).buffer)
+export const doubles = (values) => Buffer.from(new Float64Array(values).buffer)
+export const longs = (values) => Buffer.from(new BigInt64Array(values.map(BigInt)).buffer)
