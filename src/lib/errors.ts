@@ -35,9 +35,11 @@ export class SubnetError<T extends ErrorData = ErrorData> extends Error {
 }
 
 /** Codes thrown by `lib` itself. */
-export class LibError extends SubnetError<
-  { code: 'LIB_ASSERTION'; what: string } | { code: 'LIB_TIMEOUT'; timeoutMs: number; what: string }
-> {}
+export type LibErrorData =
+  /** A value that the code guarantees is missing: a bug in Subreel. Report it with the message. */
+  { code: 'LIB_ASSERTION'; what: string }
+
+export class LibError extends SubnetError<LibErrorData> {}
 
 /** True for an abort or for a wrapper whose cause is one. An abort is not a failure: end quietly. */
 export function isAbort(error: unknown): boolean {

@@ -1,0 +1,32 @@
+import { loadConfig } from '../../config/index.js'
+import type { Command } from '../command.js'
+import { CHECKS, runChecks } from '../doctor/index.js'
+
+const MARK = { ok: ' ok ', warn: 'warn', fail: 'FAIL' } as const
+
+export const command: Command = {
+  summary: 'check this machine: tools, Redis, store, GPU, clock, disk, ports, wallet',
+  usage: `usage: subreel doctor [--json] [--gpu] [settings]
+
+Each line is ok, warn or FAIL and says what to do. Exit code 1 when anything fails.
+--gpu also compares scores of a built-in clip on CPU and GPU.`,
+
+  async run(argv, io) {
+    const own = new Set(['--json', '--gpu'])
+    const { config } = loadConfig({ argv: argv.filter((word) => !own.has(word)), env: io.env })
+    const results = await runChecks(CHECKS, {
+      config,
+      signal: io.signal,
+      gpu: argv.includes('--gpu'),
+    })
+    if (argv.includes('--json')) io.out(JSON.stringify(results, null, 2))
+    else {
+      for (const { check, status, message, fix } of results) {
+        io.out(
+          `[${MARK[status]}] ${check.padEnd(8)} ${message}${fix === undefined ? '' : ` -> ${fix}`}`,
+        )
+      }
+    }
+    return results.some(({ status }) => status === 'fail') ? 1 : 0
+  },
+}

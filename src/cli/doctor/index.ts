@@ -1,0 +1,45 @@
+import { describeError } from '../../lib/errors.js'
+import type { Check, CheckContext, CheckResult } from './check.js'
+import { clockCheck, diskCheck, ffmpegCheck, gpuCheck, nodeCheck, portsCheck } from './machine.js'
+import { redisCheck } from './redis.js'
+import { walletCheck } from './wallet.js'
+
+/** All checks, in the order they print. Add yours here. */
+export const CHECKS: readonly Check[] = [
+  nodeCheck,
+  ffmpegCheck,
+  redisCheck,
+  gpuCheck,
+  clockCheck,
+  diskCheck,
+  portsCheck,
+  walletCheck,
+]
+
+export interface NamedResult extends CheckResult {
+  readonly check: string
+}
+
+/** Runs the checks together; a check that throws is a failed one. */
+export async function runChecks(
+  checks: readonly Check[],
+  context: CheckContext,
+): Promise<NamedResult[]> {
+  const groups = await Promise.all(
+    checks.map(async (check) => {
+      try {
+        return [await check.run(context)].flat().map((result) => ({ check: check.name, ...result }))
+      } catch (error) {
+        return [
+          {
+            check: check.name,
+            status: 'fail' as const,
+            message: describeError(error),
+            fix: 'see the message',
+          },
+        ]
+      }
+    }),
+  )
+  return groups.flat()
+}

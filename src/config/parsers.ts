@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import { Secret } from '../lib/secret.js'
+
+/**
+ * Parsers of single settings. Each takes what a flag or an environment variable gives (text) and
+ * what a TOML file gives (typed values), and says in one clause what it wanted.
+ */
+
+const trimmed = (value: unknown) => (typeof value === 'string' ? value.trim() : value)
+
+export interface Bounds {
+  readonly min?: number
+  readonly max?: number
+}
+
+/** An integer within bounds. */
+export function int({ min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) {
+  const wanted = `an integer in ${min}..${max}`
+  return z.preprocess(
+    (value) =>
+      typeof value === 'string' && /^[+-]?\d+$/.test(value.trim()) ? Number(value) : value,
+    z.int(`must be ${wanted}`).min(min, `must be ${wanted}`).max(max, `must be ${wanted}`),
+  )
+}
+
+/** A finite number within bounds. */
+export function number({ min = -Infinity, max = Infinity }: Bounds = {}) {
+  const wanted = `must be a number in ${min}..${max}`
+  return z.preprocess(
+    (value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value),
+    z.number(wanted).min(min, wanted).max(max, wanted),
+  )
+}
+
+export const port = () => int({ min: 1, max: 65_535 })
+
+const TRUE = new Set(['1', 'true', 'yes', 'on'])
+const FALSE = new Set(['0', 'false', 'no', 'off'])
+
+/** true/false, 1/0, yes/no, on/off. */
+export function bool() {
+  return z.preprocess((value) => {
+    const word = typeof value === 'string' ? value.trim().toLowerCase() : value
+    if (typeof word === 'string' && TRUE.has(word)) return true
+    if (typeof word === 'string' && FALSE.has(word)) return false
+    return value
+  }, z.boolean('must be true or false'))
+}
+
+/** Non-empty text. */
+export function text() {
+  return z.preprocess(trimmed, z.string('must be text').min(1, 'must not be empty'))
+}
+
+/** One word of a closed set. */
+export function oneOf<const T extends readonly [string, ...string[]]>(words: T) {
+  return z.preprocess(trimmed, z.enum(words, `must be one of ${words.join(', ')}`))
+}
+
+/** Comma-separated text, or an array in the file; empty parts are dropped. */
+export function list() {
+  return z.preprocess(
+    (value) => (typeof value === 'string' ? value.split(',') : value),
+    z
+      .array(z.string().trim(), 'must be a comma-separated list')
+      .transform((parts) => parts.filter((part) => part !== '')),
+  )
+}
+
+/** Comma-separated secrets; empty parts are kept, so that positions line up with another list. */
+export function secretList() {
+  return list().transform((parts) => parts.map((part) => new Secret(part)))
+}
+
+/** Text that never prints. */
+export function secret() {
+  return text().transform((value) => new Secret(value))
+}
+
+/** A URL with one of the given schemes. */
+export function url(...schemes: readonly string[]) {
+  const wanted = `must be a URL starting with ${schemes.map((s) => `${s}://`).join(' or ')}`
+  return text().refine((value) => {
+    return URL.canParse(value) && schemes.includes(new URL(value).protocol.replace(':', ''))
+  }, wanted)
+}
+
+/** A URL that may hold a password: kept secret. */
+export function secretUrl(...schemes: readonly string[]) {
+  return url(...schemes).transform((value) => new Secret(value))
+}

@@ -1,0 +1,338 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { z } from 'zod'
+import {
+  bool,
+  int,
+  list,
+  number,
+  oneOf,
+  port,
+  secret,
+  secretList,
+  secretUrl,
+  text,
+} from './parsers.js'
+
+/** Processes that read settings. */
+export const PROCESSES = [
+  'miner',
+  'validator',
+  'upscaler',
+  'compressor',
+  'deleter',
+  'scorer',
+  'gateway',
+] as const
+export type ProcessName = (typeof PROCESSES)[number]
+
+export interface Setting<S extends z.ZodType = z.ZodType> {
+  /** Environment variable. Beats the file, loses to the flag. */
+  readonly env?: string
+  readonly schema: S
+  /** As a user would write it; parsed like any other value. Absent: the setting has no value. */
+  readonly default?: string
+  /** Processes that use it; absent: all. */
+  readonly for?: readonly ProcessName[]
+  /** Processes that cannot start without it. */
+  readonly requiredFor?: readonly ProcessName[]
+  /** The value must never be shown. */
+  readonly secret?: true
+  /** One sentence for --help and the reference. */
+  readonly help: string
+}
+
+function setting<const T extends Setting>(of: T): T {
+  return of
+}
+
+const NEURONS = ['miner', 'validator'] as const
+const WORKERS = ['miner', 'upscaler', 'compressor'] as const
+const STORES = ['miner', 'validator', 'upscaler', 'compressor', 'deleter', 'gateway'] as const
+
+/**
+ * Every setting of every process, once. The key is the flag (`--axon.port`) and the path in the
+ * TOML file (`[axon] port = 8091`). `-` and `_` are the same in a flag.
+ */
+export const SETTINGS = {
+  netuid: setting({
+    env: 'BT_NETUID',
+    schema: int({ max: 65_535 }),
+    for: NEURONS,
+    requiredFor: NEURONS,
+    help: 'Subnet to serve (85 Vidaio, 99 Neza, 49 Violet).',
+  }),
+  'wallet.name': setting({
+    env: 'BT_WALLET_NAME',
+    schema: text(),
+    default: 'default',
+    for: NEURONS,
+    help: 'Name of the wallet folder.',
+  }),
+  'wallet.hotkey': setting({
+    env: 'BT_WALLET_HOTKEY',
+    schema: text(),
+    default: 'default',
+    for: NEURONS,
+    help: 'Name of the hotkey in the wallet, or a //Name development key on a local network.',
+  }),
+  'wallet.path': setting({
+    env: 'BT_WALLET_PATH',
+    schema: text(),
+    default: join(homedir(), '.bittensor', 'wallets'),
+    for: NEURONS,
+    help: 'Folder of the wallets.',
+  }),
+  'subtensor.network': setting({
+    env: 'BT_NETWORK',
+    schema: text(),
+    default: 'finney',
+    for: NEURONS,
+    help: 'finney, test, local, or a ws:// or wss:// endpoint.',
+  }),
+  'subtensor.chain_endpoint': setting({
+    env: 'BT_CHAIN_ENDPOINT',
+    schema: list(),
+    for: NEURONS,
+    help: 'Endpoints in order of preference; the next is used when one fails. Overrides the network.',
+  }),
+  'axon.ip': setting({
+    schema: text(),
+    default: '0.0.0.0',
+    for: ['miner'],
+    help: 'Address the axon listens on.',
+  }),
+  'axon.port': setting({
+    schema: port(),
+    default: '8091',
+    for: ['miner'],
+    help: 'Port the axon listens on.',
+  }),
+  'axon.external_ip': setting({
+    schema: text(),
+    for: ['miner'],
+    help: 'Public address announced on chain; discovered when absent.',
+  }),
+  'axon.external_port': setting({
+    schema: port(),
+    for: ['miner'],
+    help: 'Public port announced on chain; axon.port when absent.',
+  }),
+  'axon.max_workers': setting({
+    schema: int({ min: 1, max: 1024 }),
+    default: '10',
+    for: ['miner'],
+    help: 'Handlers that run at once; more wait in order of priority.',
+  }),
+  'blacklist.force_validator_permit': setting({
+    schema: bool(),
+    default: 'true',
+    for: ['miner'],
+    help: 'Refuse callers without a validator permit.',
+  }),
+  'blacklist.allow_non_registered': setting({
+    schema: bool(),
+    default: 'false',
+    for: ['miner'],
+    help: 'Serve callers that are not registered on the subnet.',
+  }),
+  'blacklist.min_stake': setting({
+    schema: number({ min: 0 }),
+    default: '0',
+    for: ['miner'],
+    help: 'Refuse callers whose stake in TAO is lower.',
+  }),
+  'neuron.timeout': setting({
+    schema: number({ min: 1, max: 3600 }),
+    for: ['validator'],
+    help: 'Seconds a miner has for a task; from frames and pixels when absent.',
+  }),
+  'neuron.epoch_length': setting({
+    schema: int({ min: 1, max: 100_000 }),
+    for: ['validator'],
+    help: 'Blocks between two weight settings; the subnet tempo when absent.',
+  }),
+  'neuron.disable_set_weights': setting({
+    schema: bool(),
+    default: 'false',
+    for: ['validator'],
+    help: 'Score without setting weights on chain.',
+  }),
+  'neuron.data_dir': setting({
+    env: 'SUBREEL_DATA_DIR',
+    schema: text(),
+    default: join(homedir(), '.subreel'),
+    help: 'Folder for state that must survive a restart: database, salts, signing keys of the built-in store.',
+  }),
+  'neuron.temp_dir': setting({
+    env: 'SUBREEL_TEMP_DIR',
+    schema: text(),
+    help: 'Folder for working files; the system temporary folder when absent.',
+  }),
+  device: setting({
+    env: 'SUBREEL_DEVICE',
+    schema: text().refine(
+      (value) => /^(auto|cpu|cuda(:\d+)?)$/.test(value),
+      'must be auto, cpu, cuda or cuda:N',
+    ),
+    default: 'auto',
+    help: 'Where models run. cuda never falls back silently; auto may use the CPU.',
+  }),
+  'cuda.visible_devices': setting({
+    env: 'CUDA_VISIBLE_DEVICES',
+    schema: list(),
+    help: 'GPUs this process may use, as CUDA numbers them; all when absent.',
+  }),
+  'ffmpeg.path': setting({
+    env: 'FFMPEG_PATH',
+    schema: text(),
+    default: 'ffmpeg',
+    help: 'ffmpeg program; a build with libvmaf makes compression probes faster.',
+  }),
+  'ffprobe.path': setting({
+    env: 'FFPROBE_PATH',
+    schema: text(),
+    default: 'ffprobe',
+    help: 'ffprobe program.',
+  }),
+  role: setting({
+    schema: oneOf(['all', 'axon', 'worker']),
+    default: 'all',
+    for: ['miner'],
+    help: 'all: axon and workers in one process; axon or worker: one of them, over the same Redis.',
+  }),
+  'redis.url': setting({
+    env: 'REDIS_URL',
+    schema: secretUrl('redis', 'rediss'),
+    secret: true,
+    default: 'redis://127.0.0.1:6379',
+    for: ['miner', 'deleter', 'gateway', 'validator'],
+    help: 'Redis of the queue: noeviction and an append-only file are checked at start.',
+  }),
+  'bucket.type': setting({
+    env: 'BUCKET_TYPE',
+    schema: oneOf(['builtin', 's3', 'aws', 'minio', 'backblaze', 'r2', 'hippius']),
+    default: 'builtin',
+    for: STORES,
+    help: 'Where results are stored; builtin serves them from this machine under signed URLs.',
+  }),
+  'bucket.name': setting({ env: 'BUCKET_NAME', schema: text(), for: STORES, help: 'Bucket.' }),
+  'bucket.endpoint': setting({
+    env: 'BUCKET_COMPATIBLE_ENDPOINT',
+    schema: text(),
+    for: STORES,
+    help: 'Endpoint of an S3-compatible store, with or without https://.',
+  }),
+  'bucket.region': setting({
+    env: 'BUCKET_REGION',
+    schema: text(),
+    default: 'us-east-1',
+    for: STORES,
+    help: 'Region used in signatures.',
+  }),
+  'bucket.access_key': setting({
+    env: 'BUCKET_COMPATIBLE_ACCESS_KEY',
+    schema: secret(),
+    secret: true,
+    for: STORES,
+    help: 'Access key.',
+  }),
+  'bucket.secret_key': setting({
+    env: 'BUCKET_COMPATIBLE_SECRET_KEY',
+    schema: secret(),
+    secret: true,
+    for: STORES,
+    help: 'Secret key.',
+  }),
+  'comfyui.servers': setting({
+    env: 'COMFYUI_SERVERS',
+    schema: list(),
+    default: 'http://127.0.0.1:8188',
+    for: NEURONS,
+    help: 'ComfyUI servers; scheme and port 8188 may be left out.',
+  }),
+  'comfyui.tokens': setting({
+    env: 'COMFYUI_TOKENS',
+    schema: secretList(),
+    secret: true,
+    for: NEURONS,
+    help: 'Bearer tokens, one per server in the same order.',
+  }),
+  'database.url': setting({
+    env: 'DATABASE_URL',
+    schema: secretUrl('postgres', 'postgresql', 'file'),
+    secret: true,
+    for: ['validator', 'gateway'],
+    help: 'postgres://… for a server; an embedded file in the data folder when absent.',
+  }),
+  'wandb.mode': setting({
+    env: 'WANDB_MODE',
+    schema: oneOf(['disabled', 'offline', 'online']),
+    default: 'disabled',
+    for: ['validator'],
+    help: 'Weights & Biases plug-in.',
+  }),
+  'allow-private-urls': setting({
+    env: 'SUBREEL_ALLOW_PRIVATE_URLS',
+    schema: bool(),
+    default: 'false',
+    help: 'Fetch URLs on loopback and private networks. For local networks only.',
+  }),
+  'allow-http-urls': setting({
+    env: 'SUBREEL_ALLOW_HTTP_URLS',
+    schema: bool(),
+    default: 'true',
+    help: 'Fetch plain http URLs; many miners serve results without TLS.',
+  }),
+  'fetch.max_mb': setting({
+    schema: int({ min: 1, max: 100_000 }),
+    default: '2048',
+    for: [...WORKERS, 'validator', 'scorer', 'gateway'],
+    help: 'No fetched file may be larger, in MB.',
+  }),
+  'admin.host': setting({
+    schema: text(),
+    default: '127.0.0.1',
+    help: 'Address of the admin server: health, metrics, log level.',
+  }),
+  'admin.port': setting({
+    env: 'SUBREEL_ADMIN_PORT',
+    schema: int({ max: 65_535 }),
+    default: '0',
+    help: 'Port of the admin server; 0 takes a free one and logs it.',
+  }),
+  'logging.debug': setting({ schema: bool(), default: 'false', help: 'Log at debug level.' }),
+  'logging.trace': setting({ schema: bool(), default: 'false', help: 'Log at trace level.' }),
+  'logging.info': setting({
+    schema: bool(),
+    default: 'false',
+    help: 'Log at info level (the default).',
+  }),
+  'logging.logging_dir': setting({
+    schema: text(),
+    help: 'Also write the log to a file in this folder.',
+  }),
+  'shutdown.grace_seconds': setting({
+    schema: number({ min: 0, max: 3600 }),
+    default: '30',
+    help: 'Seconds that running work has after SIGTERM before it is aborted.',
+  }),
+} as const satisfies Record<string, Setting>
+
+export type SettingName = keyof typeof SETTINGS
+
+type Value<K extends SettingName> = (typeof SETTINGS)[K] extends {
+  readonly schema: infer S extends z.ZodType
+}
+  ? z.output<S>
+  : never
+
+/** Settings that always have a value: they have a default. */
+type Defaulted = {
+  [K in SettingName]: (typeof SETTINGS)[K] extends { readonly default: string } ? K : never
+}[SettingName]
+
+/** The effective configuration, by flag name. */
+export type Config = {
+  readonly [K in SettingName]: K extends Defaulted ? Value<K> : Value<K> | undefined
+}

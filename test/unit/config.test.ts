@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { ConfigError, formatConfig, formatHelp, loadConfig, showConfig } from '#src/config/index.js'
+
+const load = (argv: string[], env: Record<string, string> = {}, file?: string) =>
+  loadConfig({
+    argv: file === undefined ? argv : ['--config', 'c.toml', ...argv],
+    env,
+    process: 'miner',
+    readFile: () => file ?? '',
+  })
+
+function problemsOf(run: () => unknown): readonly string[] {
+  try {
+    run()
+  } catch (error) {
+    assert.ok(error instanceof ConfigError)
+    assert.ok(error.data.code === 'CONFIG_INVALID')
+    return error.data.problems
+  }
+  throw new Error('nothing was wrong')
+}
+
+describe('configuration', () => {
+  it('lets a flag beat the environment, which beats the file, which beats the default', () => {
+    const file = 'netuid = 1\n[wallet]\nname = "file"\nhotkey = "file"\n'
+    const { config, origins } = load(
+      ['--netuid', '3'],
+      { BT_NETUID: '2', BT_WALLET_NAME: 'env' },
+      file,
+    )
+    assert.equal(config.netuid, 3)
+    assert.equal(config['wallet.name'], 'env')
+    assert.equal(config['wallet.hotkey'], 'file')
+    assert.equal(config['axon.port'], 8091)
+    assert.deepEqual(
+      [origins.netuid, origins['wallet.name'], origins['wallet.hotkey'], origins['axon.port']],
+      ['flag', 'environment', 'file', 'default'],
+    )
+  })
+
+  it('takes both spellings of a value, switches, their negation, and hyphens for underscores', () => {
+    const { config } = load([
+      '--netuid=85',
+      '--axon.external-ip=1.2.3.4',
+      '--logging.debug',
+      '--no-blacklist.force_validator_permit',
+      '--blacklist.allow_non_registered',
+      'true',
+    ])
+    assert.equal(config['axon.external_ip'], '1.2.3.4')
+    assert.equal(config['logging.debug'], true)
+    assert.equal(config['blacklist.force_validator_permit'], false)
+    assert.equal(config['blacklist.allow_non_registered'], true)
+  })
+
+  it('reports all problems together, with the nearest name for an unknown flag', () => {
+    const problems = problemsOf(() =>
+      load(['--netuid', 'nonsense', '--walet.name', 'x', '--axon.port=99999']),
+    )
+    assert.equal(problems.length, 3)
+    assert.match(problems.join('\n'), /--netuid must be an integer in 0\.\.65535, got "nonsense"/)
+    assert.match(
+      problems.join('\n'),
+      /--walet\.name is not a setting; did you mean --wallet\.name\?/,
+    )
+  })
+
+  it('says what is required', () => {
+    assert.match(problemsOf(() => load([])).join(), /--netuid is required \(or BT_NETUID\)/)
+  })
+
+  it('names unknown keys of the file and the line of bad TOML', () => {
+    assert.match(
+      problemsOf(() => load(['--netuid', '1'], {}, '[axon]\nprot = 1\n')).join(),
+      /axon\.prot .*axon\.port/,
+    )
+    assert.throws(() => load([], {}, 'netuid = \n'), /cannot use c\.toml: line 1/)
+  })
+
+  it('masks secrets in every form, wrong values included', () => {
+    const env = {
+      BUCKET_COMPATIBLE_SECRET_KEY: 'hunter2',
+      COMFYUI_TOKENS: 'hunter2,hunter2',
+      REDIS_URL: 'redis://:hunter2@127.0.0.1',
+    }
+    const effective = load(['--netuid', '1'], env)
+    const shown = `${formatConfig(showConfig(effective))}${JSON.stringify(effective)}`
+    assert.ok(!shown.includes('hunter2'))
+    assert.ok(
+      !problemsOf(() => load(['--netuid', '1'], { REDIS_URL: 'hunter2' }))
+        .join()
+        .includes('hunter2'),
+    )
+  })
+
+  it('keeps empty tokens in place so that they line up with their servers', () => {
+    const { config } = load(['--netuid', '1'], { COMFYUI_TOKENS: 'a,b' })
+    assert.deepEqual(
+      config['comfyui.tokens']?.map((token) => token.reveal()),
+      ['a', 'b'],
+    )
+  })
+
+  it('lists every setting of the process with default and environment name', () => {
+    const help = formatHelp('usage', 'miner')
+    assert.match(help, /--netuid {2}\(required; BT_NETUID\)/)
+    assert.match(help, /--axon\.port {2}\(default 8091\)/)
+    assert.ok(!help.includes('--wandb.mode'), 'a setting of the validator')
+  })
+})
