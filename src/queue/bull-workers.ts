@@ -1,0 +1,347 @@
+import { randomUUID } from 'node:crypto'
+import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Clock } from '../lib/clock.js'
+import { deadline } from '../lib/clock.js'
+import { describeError, SubnetError } from '../lib/errors.js'
+import type { Logger } from '../lib/log.js'
+import { runEvery } from '../lib/loop.js'
+import { QueueError } from './errors.js'
+import { etaFromProgress, nextMeanMs } from './estimate.js'
+import {
+  cancelChannel,
+  DEFAULT_SETTINGS,
+  encodeReason,
+  encodeReport,
+  type JobData,
+  jobDataSchema,
+  laneKeys,
+  laneName,
+  liveReports,
+  type QueueSettings,
+  REPORT_EVERY_MS,
+  recordKey,
+} from './lane.js'
+import type { QueueMetrics } from './metrics.js'
+import { connectWorker } from './redis.js'
+import { begin, noteProgress } from './scripts.js'
+import type { JobContext, JobKind, JobProcessor } from './types.js'
+
+export interface BullWorkersOptions {
+  readonly redisUrl: string
+  readonly settings?: Partial<QueueSettings>
+}
+
+export interface BullWorkersModules {
+  readonly log: Logger
+  readonly clock: Clock
+  readonly metrics?: QueueMetrics
+}
+
+interface Lane {
+  readonly worker: Worker<JobData>
+  readonly slots: number
+  meanMs: number
+  /** Why this process takes no jobs of the kind now. */
+  paused: string | undefined
+}
+
+interface Run {
+  readonly id: string
+  readonly stop: AbortController
+  /** Aborts when nobody wants the answer any more. */
+  late: AbortSignal | undefined
+}
+
+/** How long a closing worker tries to hand its jobs back. */
+const HAND_BACK_MS = 5_000
+/** Not faster than this does a run's progress go to Redis. */
+const PROGRESS_EVERY_MS = 500
+
+/** The consumer's side of the queue: the lanes that this process works on. */
+export class BullWorkers {
+  readonly #id = randomUUID()
+  readonly #settings: QueueSettings
+  readonly #modules: BullWorkersModules
+  readonly #redis: Redis
+  readonly #subscriber: Redis
+  readonly #lanes = new Map<JobKind, Lane>()
+  readonly #runs = new Set<Run>()
+  readonly #closed = new AbortController()
+  readonly #reporting: Promise<void>
+
+  constructor(options: BullWorkersOptions, modules: BullWorkersModules) {
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings }
+    this.#modules = modules
+    this.#redis = connectWorker(options.redisUrl, modules.log)
+    this.#subscriber = connectWorker(options.redisUrl, modules.log, 'cancel')
+    this.#subscriber.subscribe(cancelChannel(this.#settings.prefix)).catch(() => {})
+    this.#subscriber.on('message', (_channel, id) => this.#cancelRun(id))
+    this.#reporting = runEvery(
+      {
+        clock: modules.clock,
+        signal: this.#closed.signal,
+        everyMs: REPORT_EVERY_MS,
+        onError: (error) =>
+          modules.log.debug(
+            { event: 'worker.report-failed', reason: describeError(error) },
+            'report failed',
+          ),
+      },
+      () => this.#report(),
+    )
+  }
+
+  /** Takes jobs of `kind`, at most `slots` at once. Resolves when the lane is open and announced. */
+  async work<P, R>(kind: JobKind, slots: number, processor: JobProcessor<P, R>): Promise<void> {
+    const { prefix, lockMs, stalledEveryMs, maxStalls, keepMs } = this.#settings
+    const age = Math.ceil(keepMs / 1_000)
+    const worker = new Worker<JobData>(
+      laneName(kind),
+      (job, token, signal) => this.#process(kind, processor, job, token ?? '', signal),
+      {
+        connection: this.#redis,
+        prefix,
+        concurrency: slots,
+        lockDuration: lockMs,
+        stalledInterval: stalledEveryMs,
+        maxStalledCount: maxStalls - 1,
+        removeOnComplete: { age },
+        removeOnFail: { age },
+      },
+    )
+    const { log, metrics } = this.#modules
+    worker.on('error', (error) =>
+      log.debug({ event: 'worker.errored', kind, reason: describeError(error) }, 'worker error'),
+    )
+    worker.on('stalled', (id) => {
+      metrics?.stalled.inc({ kind })
+      log.warn(
+        { event: 'job.stalled', kind, jobId: id },
+        'a worker fell silent, its job starts again',
+      )
+    })
+    worker.on('lockRenewalFailed', (ids: string[]) => {
+      for (const run of this.#runs) if (ids.includes(run.id)) run.stop.abort(lostLock())
+    })
+    this.#lanes.set(kind, { worker, slots, meanMs: 0, paused: undefined })
+    await worker.waitUntilReady()
+    await this.#forgetDead(kind)
+    await this.#report()
+  }
+
+  /** Stops taking `kind` and says so in the lane's capacity; running jobs go on. */
+  async pause(kind: JobKind, reason: string): Promise<void> {
+    const lane = this.#lanes.get(kind)
+    if (lane === undefined || lane.paused !== undefined) return
+    lane.paused = reason
+    this.#modules.log.warn(
+      { event: 'lane.paused', kind, reason },
+      'taking no more jobs of this kind',
+    )
+    await lane.worker.pause(true)
+    await this.#report()
+  }
+
+  /** Takes `kind` again. */
+  async resume(kind: JobKind): Promise<void> {
+    const lane = this.#lanes.get(kind)
+    if (lane === undefined || lane.paused === undefined) return
+    lane.paused = undefined
+    this.#modules.log.info({ event: 'lane.resumed', kind }, 'taking jobs of this kind again')
+    await lane.worker.resume()
+    await this.#report()
+  }
+
+  /** Jobs running in this process. */
+  get running(): number {
+    return this.#runs.size
+  }
+
+  /**
+   * Takes nothing new, lets running jobs finish for `graceMs`, sends the rest back to their lanes
+   * without counting a failure, and disconnects.
+   */
+  async close(graceMs = 0): Promise<void> {
+    if (this.#closed.signal.aborted) return
+    this.#closed.abort()
+    await this.#reporting
+    const lanes = [...this.#lanes]
+    await Promise.all(lanes.map(([, lane]) => lane.worker.pause(true).catch(() => {})))
+    await this.#withdraw(lanes.map(([kind]) => kind))
+    const finished = Promise.all(lanes.map(([, lane]) => lane.worker.close().catch(() => {})))
+    const grace = new AbortController()
+    const over = this.#modules.clock.sleep(graceMs, grace.signal).catch(() => {})
+    await Promise.race([finished, over])
+    grace.abort()
+    for (const run of this.#runs) run.stop.abort(stopped())
+    // Without Redis nothing can be handed back: the locks run out and other workers take over.
+    const hopeless = new AbortController()
+    const enough = this.#modules.clock.sleep(HAND_BACK_MS, hopeless.signal).catch(() => {})
+    await Promise.race([finished, enough])
+    hopeless.abort()
+    this.#subscriber.disconnect()
+    this.#redis.disconnect()
+  }
+
+  async #process<P, R>(
+    kind: JobKind,
+    processor: JobProcessor<P, R>,
+    job: Job<JobData>,
+    token: string,
+    bullSignal: AbortSignal | undefined,
+  ): Promise<R> {
+    const { clock, metrics, log } = this.#modules
+    const id = job.id ?? ''
+    const run: Run = { id, stop: new AbortController(), late: undefined }
+    this.#runs.add(run)
+    const startedMs = clock.now()
+    try {
+      const parsed = jobDataSchema.safeParse(job.data)
+      if (!parsed.success) {
+        throw new QueueError(
+          { code: 'QUEUE_BAD_JOB', id },
+          'the job was written by another version',
+        )
+      }
+      const key = recordKey(this.#settings.prefix, id)
+      const { fence, cancelled } = await begin(this.#redis, key, {
+        nowMs: startedMs,
+        keepMs: this.#settings.keepMs,
+      })
+      if (cancelled) throw cancelledError()
+      const leftMs = parsed.data.expiresAtMs - startedMs
+      if (leftMs <= 0) throw deadlineError()
+      if (job.attemptsStarted <= 1)
+        metrics?.startWait.observe({ kind }, (startedMs - job.timestamp) / 1_000)
+      run.late = deadline(leftMs)
+      const signals = [run.stop.signal, run.late]
+      const signal = AbortSignal.any(bullSignal === undefined ? signals : [...signals, bullSignal])
+      const context: JobContext<P> = {
+        id,
+        kind,
+        hotkey: parsed.data.hotkey,
+        taskId: parsed.data.taskId,
+        payload: parsed.data.payload as P,
+        signal,
+        attempt: job.attemptsStarted,
+        progress: this.#progressOf(run, fence, startedMs),
+      }
+      const result = await processor(context)
+      if (run.stop.signal.aborted) throw run.stop.signal.reason
+      this.#measure(kind, clock.now() - startedMs)
+      metrics?.ended.inc({ kind, code: 'OK' })
+      return result
+    } catch (error) {
+      throw await this.#failure(kind, job, token, run, error, log)
+    } finally {
+      this.#runs.delete(run)
+    }
+  }
+
+  /** What BullMQ must be told of a failed run: try again, give up, or put back. */
+  async #failure(
+    kind: JobKind,
+    job: Job<JobData>,
+    token: string,
+    run: Run,
+    thrown: unknown,
+    log: Logger,
+  ): Promise<Error> {
+    const why: unknown = run.stop.signal.aborted ? run.stop.signal.reason : thrown
+    const late = run.late?.aborted === true && !run.stop.signal.aborted
+    const error = late ? deadlineError(why) : why
+    const code = error instanceof SubnetError ? error.code : 'INTERNAL'
+    const message = error instanceof Error ? error.message : String(error)
+    this.#modules.metrics?.ended.inc({ kind, code })
+    if (code === 'QUEUE_WORKER_STOPPED') {
+      log.info({ event: 'job.returned', kind, jobId: job.id }, 'job goes back to its lane')
+      await job.moveToWait(token)
+      return new WaitingError()
+    }
+    const retryable = error instanceof SubnetError ? error.retryable : false
+    log.warn(
+      {
+        event: 'job.failed',
+        kind,
+        jobId: job.id,
+        code,
+        retryable,
+        attempt: job.attemptsStarted,
+        err: error,
+      },
+      'a run of the job failed',
+    )
+    const reason = encodeReason(code, message)
+    return retryable ? new Error(reason) : new UnrecoverableError(reason)
+  }
+
+  #progressOf(run: Run, fence: number, startedMs: number): JobContext<unknown>['progress'] {
+    const { clock } = this.#modules
+    const key = recordKey(this.#settings.prefix, run.id)
+    let sentMs = Number.NEGATIVE_INFINITY
+    let best = 0
+    return (fraction, etaMs) => {
+      const nowMs = clock.now()
+      best = Math.max(best, Math.min(1, Number.isFinite(fraction) ? fraction : 0))
+      if (nowMs - sentMs < PROGRESS_EVERY_MS && best < 1) return
+      sentMs = nowMs
+      const eta = etaMs ?? etaFromProgress(nowMs - startedMs, best)
+      noteProgress(this.#redis, key, { fence, fraction: best, etaMs: eta, nowMs }).then(
+        (outcome) => {
+          if (outcome === 'superseded') run.stop.abort(lostLock())
+          if (outcome === 'cancelled') run.stop.abort(cancelledError())
+        },
+        () => {},
+      )
+    }
+  }
+
+  #measure(kind: JobKind, tookMs: number): void {
+    const lane = this.#lanes.get(kind)
+    if (lane === undefined) return
+    lane.meanMs = nextMeanMs(lane.meanMs, tookMs)
+    this.#modules.metrics?.run.observe({ kind }, tookMs / 1_000)
+  }
+
+  #cancelRun(id: string): void {
+    for (const run of this.#runs) if (run.id === id) run.stop.abort(cancelledError())
+  }
+
+  async #report(): Promise<void> {
+    if (this.#closed.signal.aborted || this.#redis.status !== 'ready') return
+    const atMs = this.#modules.clock.now()
+    for (const [kind, lane] of this.#lanes) {
+      const slots = lane.paused === undefined ? lane.slots : 0
+      const report = encodeReport({ slots, meanMs: lane.meanMs }, atMs)
+      await this.#redis.hset(laneKeys(this.#settings.prefix, kind).workers, this.#id, report)
+    }
+  }
+
+  async #forgetDead(kind: JobKind): Promise<void> {
+    const key = laneKeys(this.#settings.prefix, kind).workers
+    const fields = await this.#redis.hgetall(key)
+    for (const [id, report] of Object.entries(fields)) {
+      if (liveReports({ id: report }, this.#modules.clock.now()).length > 0) continue
+      await this.#redis.hdel(key, id)
+    }
+  }
+
+  async #withdraw(kinds: readonly JobKind[]): Promise<void> {
+    if (this.#redis.status !== 'ready') return
+    for (const kind of kinds) {
+      await this.#redis
+        .hdel(laneKeys(this.#settings.prefix, kind).workers, this.#id)
+        .catch(() => {})
+    }
+  }
+}
+
+const cancelledError = () => new QueueError({ code: 'QUEUE_CANCELLED' }, 'the job was cancelled')
+const lostLock = () =>
+  new QueueError({ code: 'QUEUE_LOST_LOCK' }, 'another worker took the job over', {
+    retryable: true,
+  })
+const stopped = () => new QueueError({ code: 'QUEUE_WORKER_STOPPED' }, 'the worker shuts down')
+const deadlineError = (cause?: unknown) =>
+  new QueueError({ code: 'QUEUE_DEADLINE' }, 'the job ran out of time', { cause })
