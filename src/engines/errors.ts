@@ -1,0 +1,18 @@
+import { SubnetError } from '../lib/errors.js'
+
+/** Codes thrown by `engines`. */
+export type EngineErrorData =
+  /** The file cannot be worked on (no video, size, pixel format): send another file. */
+  | { code: 'ENGINE_INPUT_UNSUPPORTED'; what: string }
+  /** The engine's program or model is missing or does not start: read the message, then `subreel doctor`. */
+  | { code: 'ENGINE_UNAVAILABLE'; engine: string }
+  /** This ffmpeg has no encoder for the codec: install one that has, or ask for another codec. */
+  | { code: 'ENGINE_ENCODER_MISSING'; codec: string; tried: readonly string[] }
+  /** The engine ended with a failure: the log holds its last lines. */
+  | { code: 'ENGINE_FAILED'; engine: string; exitCode: number | undefined }
+  /** The result differs from the input in what must be kept (frames, size, rate): it was discarded. */
+  | { code: 'ENGINE_OUTPUT_INVALID'; what: string; expected: string; actual: string }
+  /** The result is larger than the caller accepts: ask for a smaller scale or a higher limit. */
+  | { code: 'ENGINE_RESULT_TOO_LARGE'; sizeBytes: number; maxSizeBytes: number }
+
+export class EngineError extends SubnetError<EngineErrorData> {}
