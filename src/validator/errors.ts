@@ -1,0 +1,19 @@
+import { SubnetError } from '../lib/errors.js'
+
+export type ValidatorErrorData =
+  /** The database cannot be opened or written. Check DATABASE_URL, the disk and the rights of the file. */
+  | { code: 'STATE_UNAVAILABLE' }
+  /** The database was written by a newer Subreel. Install that version, or restore a backup made before the upgrade. */
+  | { code: 'STATE_NEWER'; migration: string }
+  /** A task may not go from one status to the other. The task was changed by somebody else meanwhile. */
+  | { code: 'STATE_EDGE_REFUSED'; taskId: string; from: string; to: string }
+  /** A round that is not open was written to. It was committed or voided before. */
+  | { code: 'STATE_ROUND_CLOSED'; roundId: string }
+  /** Another validator with the same hotkey is running. Stop it, or wait until its lease has expired. */
+  | { code: 'VALIDATOR_LEASE_HELD'; holder: string; expiresInMs: number }
+  /** The hotkey is not registered on the subnet. Register it, or choose another hotkey. */
+  | { code: 'VALIDATOR_NOT_REGISTERED'; hotkey: string }
+  /** The folder of clips holds no usable video. Put at least one clip into it. */
+  | { code: 'VALIDATOR_CORPUS_EMPTY'; folder: string }
+
+export class ValidatorError extends SubnetError<ValidatorErrorData> {}

@@ -1,0 +1,67 @@
+import { chmodSync, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Dialect, Kysely, Migrator, PostgresDialect, SqliteDialect } from 'kysely'
+import Sqlite from 'libsql'
+import pg from 'pg'
+import { ValidatorError } from '../errors.js'
+import { migrationProvider } from './migrations.js'
+import type { StateSchema } from './schema.js'
+
+export type StateDatabase = Kysely<StateSchema>
+
+/** `postgres://…` for a server, `file:///…` or a path for the embedded database, `:memory:` for tests. */
+export type StateLocation = string
+
+const INT8_OID = 20
+
+function dialectFor(location: StateLocation): Dialect {
+  if (/^postgres(ql)?:/.test(location)) {
+    const types = {
+      // Times and sizes stay below 2^53: plain numbers on both databases.
+      getTypeParser: (oid: number, format?: 'text' | 'binary') =>
+        oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format as 'text'),
+    }
+    return new PostgresDialect({ pool: new pg.Pool({ connectionString: location, max: 8, types }) })
+  }
+  const path = location.startsWith('file:') ? fileURLToPath(location) : location
+  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const database = new Sqlite(path)
+  if (path !== ':memory:') {
+    chmodSync(path, 0o600)
+    database.exec('pragma journal_mode = wal')
+  }
+  // full: a committed round survives a power cut. Rounds are seconds apart, the cost does not matter.
+  database.exec('pragma synchronous = full; pragma foreign_keys = on; pragma busy_timeout = 5000')
+  return new SqliteDialect({ database })
+}
+
+/**
+ * Opens the validator's database and brings its schema up to date, all or nothing.
+ * @throws ValidatorError STATE_UNAVAILABLE, STATE_NEWER
+ */
+export async function openState(location: StateLocation): Promise<StateDatabase> {
+  let db: StateDatabase | undefined
+  try {
+    db = new Kysely<StateSchema>({ dialect: dialectFor(location) })
+    const migrator = new Migrator({ db, provider: migrationProvider })
+    const { error } = await migrator.migrateToLatest()
+    if (error !== undefined) throw error
+    return db
+  } catch (cause) {
+    await db?.destroy().catch(() => {})
+    const missing = /previously executed migration (\S+) is missing/.exec(
+      cause instanceof Error ? cause.message : '',
+    )
+    if (missing?.[1] !== undefined) {
+      throw new ValidatorError(
+        { code: 'STATE_NEWER', migration: missing[1] },
+        `the database was written by a newer version (it has ${missing[1]}); upgrade Subreel`,
+        { cause },
+      )
+    }
+    throw new ValidatorError({ code: 'STATE_UNAVAILABLE' }, 'the database cannot be opened', {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,198 @@
+import { canonicalJson } from '../../lib/canonical.js'
+import type { Clock } from '../../lib/clock.js'
+import { ValidatorError } from '../errors.js'
+import { countsForMiner, type Outcome } from '../outcomes.js'
+import type { StateDatabase } from './open.js'
+
+export interface RoundInfo {
+  readonly roundId: string
+  readonly netuid: number
+  readonly kind: string
+  readonly block: number
+  readonly blockHash: string
+  /** JSON-serialisable; enough to replay the round. */
+  readonly plan: unknown
+}
+
+export interface ScoreRow {
+  readonly hotkey: string
+  readonly uid: number
+  readonly kind: string
+  readonly outcome: Outcome
+  /** 0–1. */
+  readonly score: number
+  readonly latencyMs?: number
+  readonly contentSeconds?: number
+  /** One sentence. */
+  readonly reason: string
+  readonly record?: unknown
+}
+
+/** A committed score, as the ledger reads it. */
+export interface HistoryEntry {
+  readonly hotkey: string
+  readonly uid: number
+  readonly kind: string
+  readonly outcome: Outcome
+  readonly score: number
+  readonly contentSeconds: number | undefined
+  readonly roundId: string
+  readonly reason: string
+  readonly createdAt: number
+}
+
+/**
+ * Rounds and their scores. A round's scores are written in the transaction that commits it: a crash
+ * before leaves an open round, which the next start voids; a crash after changes nothing.
+ */
+export class RoundStore {
+  readonly #db: StateDatabase
+  readonly #clock: Clock
+
+  constructor(db: StateDatabase, clock: Clock) {
+    this.#db = db
+    this.#clock = clock
+  }
+
+  /** Opens a round. False when it exists already, in whatever state: a round is played once. */
+  async open(round: RoundInfo): Promise<boolean> {
+    const inserted = await this.#db
+      .insertInto('rounds')
+      .values({
+        round_id: round.roundId,
+        netuid: round.netuid,
+        kind: round.kind,
+        block: round.block,
+        block_hash: round.blockHash,
+        status: 'open',
+        plan: canonicalJson(round.plan),
+        started_at: this.#clock.now(),
+        ended_at: null,
+      })
+      .onConflict((conflict) => conflict.column('round_id').doNothing())
+      .executeTakeFirst()
+    return Number(inserted.numInsertedOrUpdatedRows ?? 0) === 1
+  }
+
+  /**
+   * Writes all scores of an open round and closes it, whole or not at all.
+   * @throws ValidatorError STATE_ROUND_CLOSED
+   */
+  async commit(roundId: string, scores: readonly ScoreRow[]): Promise<void> {
+    const now = this.#clock.now()
+    await this.#db.transaction().execute(async (trx) => {
+      const closed = await trx
+        .updateTable('rounds')
+        .set({ status: 'committed', ended_at: now })
+        .where('round_id', '=', roundId)
+        .where('status', '=', 'open')
+        .executeTakeFirst()
+      if (Number(closed.numUpdatedRows) !== 1) {
+        throw new ValidatorError(
+          { code: 'STATE_ROUND_CLOSED', roundId },
+          `round ${roundId} is not open`,
+        )
+      }
+      const rows = scores.map((score) => ({
+        round_id: roundId,
+        hotkey: score.hotkey,
+        uid: score.uid,
+        kind: score.kind,
+        outcome: score.outcome,
+        counts: countsForMiner(score.outcome) ? 1 : 0,
+        score: score.score,
+        latency_ms: score.latencyMs ?? null,
+        content_seconds: score.contentSeconds ?? null,
+        reason: score.reason,
+        record: score.record === undefined ? null : JSON.stringify(score.record),
+        created_at: now,
+      }))
+      for (let i = 0; i < rows.length; i += 64) {
+        await trx
+          .insertInto('scores')
+          .values(rows.slice(i, i + 64))
+          .execute()
+      }
+    })
+  }
+
+  /** Voids rounds that a crash left open. Returns their ids. */
+  async voidOpen(netuid: number): Promise<string[]> {
+    const rows = await this.#db
+      .updateTable('rounds')
+      .set({ status: 'void', ended_at: this.#clock.now() })
+      .where('status', '=', 'open')
+      .where('netuid', '=', netuid)
+      .returning('round_id')
+      .execute()
+    return rows.map((row) => row.round_id)
+  }
+
+  /** Voids one round, with everything it would have written. */
+  async abandon(roundId: string): Promise<void> {
+    await this.#db
+      .updateTable('rounds')
+      .set({ status: 'void', ended_at: this.#clock.now() })
+      .where('round_id', '=', roundId)
+      .where('status', '=', 'open')
+      .execute()
+  }
+
+  /** Committed scores that count, newest first, at most `perMiner` for each hotkey and kind. */
+  async history(netuid: number, perMiner: number): Promise<HistoryEntry[]> {
+    const ranked = this.#db
+      .selectFrom('scores')
+      .innerJoin('rounds', 'rounds.round_id', 'scores.round_id')
+      .where('rounds.netuid', '=', netuid)
+      .where('rounds.status', '=', 'committed')
+      .where('scores.counts', '=', 1)
+      .select((eb) => [
+        'scores.id',
+        'scores.hotkey',
+        'scores.uid',
+        'scores.kind',
+        'scores.outcome',
+        'scores.score',
+        'scores.content_seconds',
+        'scores.round_id',
+        'scores.reason',
+        'scores.created_at',
+        eb.fn
+          .agg<number>('row_number')
+          .over((over) =>
+            over.partitionBy(['scores.hotkey', 'scores.kind']).orderBy('scores.id', 'desc'),
+          )
+          .as('rank'),
+      ])
+    const rows = await this.#db
+      .selectFrom(ranked.as('ranked'))
+      .selectAll()
+      .where('rank', '<=', perMiner)
+      .orderBy('id', 'desc')
+      .execute()
+    return rows.map((row) => ({
+      hotkey: row.hotkey,
+      uid: row.uid,
+      kind: row.kind,
+      outcome: row.outcome as Outcome,
+      score: row.score,
+      contentSeconds: row.content_seconds ?? undefined,
+      roundId: row.round_id,
+      reason: row.reason,
+      createdAt: row.created_at,
+    }))
+  }
+
+  /** Deletes committed rounds and their scores that ended before `beforeMs`. Returns how many rounds. */
+  async prune(beforeMs: number): Promise<number> {
+    return this.#db.transaction().execute(async (trx) => {
+      const old = trx.selectFrom('rounds').select('round_id').where('ended_at', '<', beforeMs)
+      await trx.deleteFrom('scores').where('round_id', 'in', old).execute()
+      const gone = await trx
+        .deleteFrom('rounds')
+        .where('ended_at', '<', beforeMs)
+        .executeTakeFirst()
+      return Number(gone.numDeletedRows)
+    })
+  }
+}
