@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { sql } from 'kysely'
+import { ValidatorError } from '#src/validator/errors.js'
+import { Lease } from '#src/validator/state/lease.js'
+import { MinerStore } from '#src/validator/state/miners.js'
+import { openState, type StateDatabase } from '#src/validator/state/open.js'
+import { RoundStore, type ScoreRow } from '#src/validator/state/rounds.js'
+import { mayMove, TASK_EDGES, type TaskStatus, TaskStore } from '#src/validator/state/tasks.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { startPostgres, type TestPostgres } from '../support/postgres.js'
+
+const round = (roundId: string) => ({
+  roundId,
+  netuid: 85,
+  kind: 'compression',
+  block: 100,
+  blockHash: '0xab',
+  plan: { clip: 1 },
+})
+const scored = (hotkey: string, score: number): ScoreRow => ({
+  hotkey,
+  uid: 1,
+  kind: 'compression',
+  outcome: 'scored',
+  score,
+  reason: 'fine',
+})
+
+async function refusedWith(code: string, run: Promise<unknown>): Promise<void> {
+  await assert.rejects(run, (error) => error instanceof ValidatorError && error.code === code)
+}
+
+/** The contract, for a database that `location` names; `reset` empties it between tests. */
+function suite(name: string, location: () => string): void {
+  describe(`validator state on ${name}`, () => {
+    let db: StateDatabase
+    let clock: FakeClock
+    let rounds: RoundStore
+    let tasks: TaskStore
+    let miners: MinerStore
+
+    beforeEach(async () => {
+      db = await openState(location())
+      clock = new FakeClock()
+      rounds = new RoundStore(db, clock)
+      tasks = new TaskStore(db, clock)
+      miners = new MinerStore(db, clock, 85)
+      for (const table of ['scores', 'rounds', 'task_history', 'tasks', 'miners', 'leases']) {
+        await sql`delete from ${sql.table(table)}`.execute(db)
+      }
+    })
+
+    afterEach(() => db.destroy())
+
+    it('keeps what it had when it is opened again', async () => {
+      await rounds.open(round('r'))
+      await rounds.commit('r', [scored('a', 0.5)])
+      await db.destroy()
+      db = await openState(location())
+      assert.equal((await new RoundStore(db, clock).history(85, 10)).length, 1)
+    })
+
+    it('plays a round once', async () => {
+      assert.equal(await rounds.open(round('r')), true)
+      assert.equal(await rounds.open(round('r')), false)
+    })
+
+    it('counts scores only of committed rounds, newest first and at most n for each miner', async () => {
+      for (let i = 0; i < 4; i += 1) {
+        await rounds.open(round(`r${i}`))
+        await rounds.commit(`r${i}`, [scored('a', i / 10), scored('b', 1)])
+      }
+      await rounds.open(round('open'))
+      const history = await rounds.history(85, 3)
+      assert.deepEqual(
+        history.filter((row) => row.hotkey === 'a').map((row) => row.score),
+        [0.3, 0.2, 0.1],
+      )
+      assert.equal(history.filter((row) => row.hotkey === 'b').length, 3)
+      assert.deepEqual(await rounds.history(99, 3), [])
+    })
+
+    it('never counts a fault of ours', async () => {
+      await rounds.open(round('r'))
+      await rounds.commit('r', [{ ...scored('a', 0), outcome: 'infrastructure' }])
+      assert.deepEqual(await rounds.history(85, 10), [])
+    })
+
+    it('commits a round whole or not at all', async () => {
+      await rounds.open(round('r'))
+      await assert.rejects(
+        rounds.commit('r', [scored('a', 1), scored('a', 1)]),
+        'the same miner twice',
+      )
+      assert.deepEqual(await rounds.history(85, 10), [])
+      await rounds.commit('r', [scored('a', 1)])
+      assert.equal((await rounds.history(85, 10)).length, 1)
+      await refusedWith('STATE_ROUND_CLOSED', rounds.commit('r', [scored('b', 1)]))
+    })
+
+    it('voids what a crash left open, and a void round cannot be committed', async () => {
+      await rounds.open(round('r'))
+      assert.deepEqual(await rounds.voidOpen(85), ['r'])
+      await refusedWith('STATE_ROUND_CLOSED', rounds.commit('r', [scored('a', 1)]))
+    })
+
+    it('forgets rounds older than the retention', async () => {
+      await rounds.open(round('old'))
+      await rounds.commit('old', [scored('a', 1)])
+      await clock.advance(1000)
+      await rounds.open(round('new'))
+      await rounds.commit('new', [scored('a', 0.5)])
+      assert.equal(await rounds.prune(clock.now()), 1)
+      assert.deepEqual(
+        (await rounds.history(85, 10)).map((row) => row.score),
+        [0.5],
+      )
+    })
+
+    it('moves a task along its edges and leaves one history row each', async () => {
+      const task = {
+        taskId: 't',
+        kind: 'upscaling',
+        origin: 'organic',
+        params: { a: 1 },
+        timeoutSeconds: 60,
+      } as const
+      assert.equal(await tasks.add(task), true)
+      assert.equal(await tasks.add(task), false)
+      await tasks.move('t', 'pending', 'assigned', { minerHotkey: 'a' })
+      await tasks.move('t', 'assigned', 'pending', { detail: 'refused' })
+      await tasks.move('t', 'pending', 'assigned', { minerHotkey: 'b' })
+      await tasks.move('t', 'assigned', 'processing')
+      await tasks.move('t', 'processing', 'completed', { resultUrl: 'https://x/y' })
+      const done = await tasks.get('t')
+      assert.deepEqual(
+        [done?.status, done?.minerHotkey, done?.retryCount, done?.resultUrl],
+        ['completed', 'b', 1, 'https://x/y'],
+      )
+      assert.deepEqual(
+        (await tasks.history('t')).map((row) => row.status),
+        ['pending', 'assigned', 'pending', 'assigned', 'processing', 'completed'],
+      )
+    })
+
+    it('refuses every edge that is not in the table', async () => {
+      await tasks.add({ taskId: 't', kind: 'k', origin: 'organic', params: {}, timeoutSeconds: 1 })
+      const statuses = Object.keys(TASK_EDGES) as TaskStatus[]
+      for (const to of statuses.filter((status) => !mayMove('pending', status))) {
+        await refusedWith('STATE_EDGE_REFUSED', tasks.move('t', 'pending', to))
+      }
+      await refusedWith('STATE_EDGE_REFUSED', tasks.move('t', 'assigned', 'processing'))
+    })
+
+    it('lets one of two distributors have a task', async () => {
+      await tasks.add({ taskId: 't', kind: 'k', origin: 'organic', params: {}, timeoutSeconds: 1 })
+      const both = await Promise.allSettled([
+        tasks.move('t', 'pending', 'assigned'),
+        tasks.move('t', 'pending', 'assigned'),
+      ])
+      assert.equal(both.filter((run) => run.status === 'fulfilled').length, 1)
+    })
+
+    it('dispatches a row that was inserted by hand', async () => {
+      await sql`insert into tasks (task_id, kind, params) values ('by-hand', 'upscaling', '{"url":"https://x/y"}')`.execute(
+        db,
+      )
+      const [task] = await tasks.pending(10)
+      assert.deepEqual(
+        [task?.taskId, task?.origin, task?.params],
+        ['by-hand', 'organic', { url: 'https://x/y' }],
+      )
+    })
+
+    it('puts tasks that a crash left with a miner back', async () => {
+      await tasks.add({ taskId: 't', kind: 'k', origin: 'organic', params: {}, timeoutSeconds: 1 })
+      await tasks.move('t', 'pending', 'assigned')
+      assert.equal(await tasks.recover(), 1)
+      assert.equal((await tasks.get('t'))?.status, 'pending')
+    })
+
+    it('starts a uid fresh when a new hotkey has it, and a hotkey when it registers again', async () => {
+      const neuron = { hotkey: 'a', uid: 1, coldkey: 'c', registeredAt: 10 }
+      await miners.sync([neuron])
+      await miners.warrant('a', ['upscale', 'compress'], 10)
+      assert.deepEqual((await miners.active())[0]?.kinds, ['upscale', 'compress'])
+      await miners.sync([neuron])
+      assert.deepEqual(
+        (await miners.active())[0]?.kinds,
+        ['upscale', 'compress'],
+        'an unchanged neuron keeps its warrant',
+      )
+      await miners.sync([{ ...neuron, hotkey: 'b' }])
+      assert.deepEqual(
+        (await miners.active()).map((miner) => [miner.hotkey, miner.kinds]),
+        [['b', undefined]],
+      )
+      await miners.sync([{ ...neuron, registeredAt: 20 }])
+      assert.deepEqual(
+        (await miners.active()).map((miner) => [miner.hotkey, miner.kinds]),
+        [['a', undefined]],
+      )
+    })
+
+    it('gives the lease to one holder until it expires', async () => {
+      const one = new Lease(db, clock, 'hotkey', 'one')
+      const two = new Lease(db, clock, 'hotkey', 'two')
+      await one.take()
+      await one.take()
+      await refusedWith('VALIDATOR_LEASE_HELD', two.take())
+      await clock.advance(91_000)
+      await two.take()
+      await refusedWith('VALIDATOR_LEASE_HELD', one.take())
+      await two.release()
+      await one.take()
+    })
+
+    it('refuses a database of a newer version', async () => {
+      await sql`insert into kysely_migration (name, timestamp) values ('9999-future', 'x')`.execute(
+        db,
+      )
+      await refusedWith('STATE_NEWER', openState(location()))
+      await sql`delete from kysely_migration where name = '9999-future'`.execute(db)
+    })
+  })
+}
+
+let dir = ''
+let postgres: TestPostgres | undefined
+
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'subreel-state-'))
+  postgres = await startPostgres()
+})
+
+after(async () => {
+  await postgres?.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+
+suite('libsql', () => join(dir, 'state.db'))
+suite('PostgreSQL', () => postgres?.url ?? '')
