@@ -1,0 +1,22 @@
+export { decodedFrameCount } from './count.js'
+export * from './errors.js'
+export {
+  type FfmpegCapabilities,
+  type FfmpegOptions,
+  type FfmpegProgress,
+  ffmpegCapabilities,
+  type MediaCallOptions,
+  type MediaTools,
+  runFfmpeg,
+  startFfmpeg,
+} from './ffmpeg.js'
+export { type CutOptions, cutClip, makePoster, type PosterOptions } from './fluent.js'
+export { FrameWriter, type WriteFramesOptions, writeFrames } from './frame-writer.js'
+export { FrameReader, type RawFrame, type ReadFramesOptions, readFrames } from './frames.js'
+export { fileUrl, hostileInput, MAX_ALLOC_BYTES, MAX_PIXELS } from './hostile.js'
+export { frameBytes, PIXEL_FORMATS, type PixelFormat } from './pixel-format.js'
+export { type ProbeOptions, probe, probeVideo } from './probe.js'
+export { type ProcessOptions, type RunOptions, runProcess, startProcess } from './process.js'
+export { type SandboxMode, type SandboxTools, sandboxTools } from './sandbox.js'
+export { type SniffedFormat, sniff, sniffFile } from './sniff.js'
+export type { MediaInfo, VideoStreamInfo } from './types.js'
