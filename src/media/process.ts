@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
-import { childEnv } from '../lib/child-env.js'
 import { deadline } from '../lib/clock.js'
+import { childEnv } from '../lib/env.js'
 import { must } from '../lib/errors.js'
 import { MediaError } from './errors.js'
 
