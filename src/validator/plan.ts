@@ -1,0 +1,185 @@
+import { pick, type Rng, SeededRng, shuffle } from '../lib/rng.js'
+
+/** Kinds of challenge that a round may hold. */
+export const ROUND_KINDS = ['compression', 'upscaling'] as const
+export type RoundKind = (typeof ROUND_KINDS)[number]
+
+/** A clip of the corpus, as the plan sees it. */
+export interface CorpusClip {
+  /** Stable name: two validators with the same corpus must agree on it. */
+  readonly id: string
+  readonly durationSeconds: number
+  readonly width: number
+  readonly height: number
+}
+
+/** How a source is changed so that no clip is used twice. All drawn from the block. */
+export interface Variation {
+  readonly mirror: boolean
+  /** Share of width and height cut away around a window, 0–0.1. */
+  readonly crop: number
+  /** Where the window sits, 0–1 in each direction. */
+  readonly cropX: number
+  readonly cropY: number
+  /** Degrees, −12…12. */
+  readonly hue: number
+  /** 0.92–1.08 */
+  readonly saturation: number
+  /** −0.03…0.03 */
+  readonly brightness: number
+  /** Strength of added grain, 0–6. */
+  readonly grain: number
+  /** 0.9–1.1 */
+  readonly speed: number
+}
+
+export type RoundTask =
+  | {
+      readonly kind: 'compression'
+      readonly vmafThreshold: number
+      readonly codec: string
+      readonly mode: 'CRF' | 'VBR'
+      readonly targetBitrateMbps: number
+    }
+  | {
+      readonly kind: 'upscaling'
+      readonly taskType: string
+      readonly scale: 2 | 4
+      readonly degradation: Degradation
+    }
+
+/** What a real low-resolution source has been through. */
+export interface Degradation {
+  /** Gaussian blur before scaling down, sigma in pixels of the source, 0–1. */
+  readonly blur: number
+  readonly scaler: 'bicubic' | 'bilinear' | 'area'
+  /** x264 CRF of the low-resolution clip, 16–24. */
+  readonly crf: number
+}
+
+export interface RoundPlan {
+  readonly roundId: string
+  readonly clipId: string
+  readonly startSeconds: number
+  readonly seconds: number
+  readonly variation: Variation
+  readonly task: RoundTask
+  /** Hotkeys in the order they are asked. */
+  readonly order: readonly string[]
+}
+
+export interface PlanSettings {
+  readonly thresholds: readonly number[]
+  readonly codecs: readonly string[]
+  readonly modes: readonly ('CRF' | 'VBR')[]
+  readonly bitratesMbps: readonly number[]
+  /** Task type → scale and its share of the draws. */
+  readonly taskTypes: readonly {
+    readonly name: string
+    readonly scale: 2 | 4
+    readonly weight: number
+  }[]
+}
+
+/** The reference subnet's draws. */
+export const DEFAULT_PLAN_SETTINGS: PlanSettings = {
+  thresholds: [85, 89, 93],
+  codecs: ['av1', 'hevc'],
+  modes: ['CRF', 'VBR'],
+  bitratesMbps: [5, 8, 10],
+  taskTypes: [
+    { name: 'HD24K', scale: 2, weight: 0.4 },
+    { name: 'SD2HD', scale: 2, weight: 0.3 },
+    { name: 'SD24K', scale: 4, weight: 0.3 },
+  ],
+}
+
+export interface PlanInput {
+  readonly netuid: number
+  readonly kind: RoundKind
+  /** Hash of the block that opens the round: everything is drawn from it. */
+  readonly blockHash: string
+  readonly block: number
+  readonly clips: readonly CorpusClip[]
+  /** Hotkeys that handle the kind. */
+  readonly miners: readonly string[]
+  /** Length of the challenge. */
+  readonly seconds: number
+  readonly settings: PlanSettings
+}
+
+const between = (rng: Rng, low: number, high: number) => low + (high - low) * rng.float()
+const rounded = (value: number) => Math.round(value * 10_000) / 10_000
+
+/**
+ * Draws a round from a block hash. Two validators that see the same block, corpus and miners choose
+ * alike, and a round can be replayed from its row; nobody can know it before the block exists.
+ * The inputs are sorted first, so the order in which a validator happens to hold them is no input.
+ */
+export function planRound(input: PlanInput): RoundPlan {
+  const rng = new SeededRng(`subreel round ${input.netuid} ${input.kind} ${input.blockHash}`)
+  const clips = [...input.clips].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const clip = pick(rng, clips)
+  const seconds = Math.min(input.seconds, clip.durationSeconds)
+  return {
+    roundId: `${input.netuid}-${input.kind}-${input.block}-${input.blockHash.slice(2, 10)}`,
+    clipId: clip.id,
+    startSeconds: rounded(between(rng, 0, clip.durationSeconds - seconds)),
+    seconds,
+    variation: drawVariation(rng),
+    task:
+      input.kind === 'compression'
+        ? drawCompression(rng, input.settings)
+        : drawUpscaling(rng, input.settings),
+    order: shuffle(rng, [...input.miners].sort()),
+  }
+}
+
+function drawVariation(rng: Rng): Variation {
+  return {
+    mirror: rng.int(2) === 1,
+    crop: rounded(between(rng, 0, 0.1)),
+    cropX: rounded(rng.float()),
+    cropY: rounded(rng.float()),
+    hue: rounded(between(rng, -12, 12)),
+    saturation: rounded(between(rng, 0.92, 1.08)),
+    brightness: rounded(between(rng, -0.03, 0.03)),
+    grain: rounded(between(rng, 0, 6)),
+    speed: rounded(between(rng, 0.9, 1.1)),
+  }
+}
+
+function drawCompression(rng: Rng, settings: PlanSettings): RoundTask {
+  return {
+    kind: 'compression',
+    vmafThreshold: pick(rng, settings.thresholds),
+    codec: pick(rng, settings.codecs),
+    mode: pick(rng, settings.modes),
+    targetBitrateMbps: pick(rng, settings.bitratesMbps),
+  }
+}
+
+function drawUpscaling(rng: Rng, settings: PlanSettings): RoundTask {
+  const total = settings.taskTypes.reduce((sum, type) => sum + type.weight, 0)
+  let left = rng.float() * total
+  const type = settings.taskTypes.find((candidate) => {
+    left -= candidate.weight
+    return left < 0
+  })
+  const { name, scale } = type ?? pick(rng, settings.taskTypes)
+  return {
+    kind: 'upscaling',
+    taskType: name,
+    scale,
+    degradation: {
+      blur: rounded(between(rng, 0, 1)),
+      scaler: pick(rng, ['bicubic', 'bilinear', 'area'] as const),
+      crf: 16 + rng.int(9),
+    },
+  }
+}
+
+/** The round's first block: rounds of `everyBlocks` tile the chain, so validators open the same ones. */
+export function roundBlock(head: number, everyBlocks: number): number {
+  return head - (head % everyBlocks)
+}
