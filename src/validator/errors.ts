@@ -13,7 +13,5 @@ export type ValidatorErrorData =
   | { code: 'VALIDATOR_LEASE_HELD'; holder: string; expiresInMs: number }
   /** The hotkey is not registered on the subnet. Register it, or choose another hotkey. */
   | { code: 'VALIDATOR_NOT_REGISTERED'; hotkey: string }
-  /** The folder of clips holds no usable video. Put at least one clip into it. */
-  | { code: 'VALIDATOR_CORPUS_EMPTY'; folder: string }
 
 export class ValidatorError extends SubnetError<ValidatorErrorData> {}

@@ -1,37 +1,9 @@
+import type { CorpusClip, Cut, Degradation, Variation } from '../corpus/index.js'
 import { pick, type Rng, SeededRng, shuffle } from '../lib/rng.js'
 
 /** Kinds of challenge that a round may hold. */
 export const ROUND_KINDS = ['compression', 'upscaling'] as const
 export type RoundKind = (typeof ROUND_KINDS)[number]
-
-/** A clip of the corpus, as the plan sees it. */
-export interface CorpusClip {
-  /** Stable name: two validators with the same corpus must agree on it. */
-  readonly id: string
-  readonly durationSeconds: number
-  readonly width: number
-  readonly height: number
-}
-
-/** How a source is changed so that no clip is used twice. All drawn from the block. */
-export interface Variation {
-  readonly mirror: boolean
-  /** Share of width and height cut away around a window, 0–0.1. */
-  readonly crop: number
-  /** Where the window sits, 0–1 in each direction. */
-  readonly cropX: number
-  readonly cropY: number
-  /** Degrees, −12…12. */
-  readonly hue: number
-  /** 0.92–1.08 */
-  readonly saturation: number
-  /** −0.03…0.03 */
-  readonly brightness: number
-  /** Strength of added grain, 0–6. */
-  readonly grain: number
-  /** 0.9–1.1 */
-  readonly speed: number
-}
 
 export type RoundTask =
   | {
@@ -48,21 +20,10 @@ export type RoundTask =
       readonly degradation: Degradation
     }
 
-/** What a real low-resolution source has been through. */
-export interface Degradation {
-  /** Gaussian blur before scaling down, sigma in pixels of the source, 0–1. */
-  readonly blur: number
-  readonly scaler: 'bicubic' | 'bilinear' | 'area'
-  /** x264 CRF of the low-resolution clip, 16–24. */
-  readonly crf: number
-}
-
 export interface RoundPlan {
   readonly roundId: string
   readonly clipId: string
-  readonly startSeconds: number
-  readonly seconds: number
-  readonly variation: Variation
+  readonly cut: Cut
   readonly task: RoundTask
   /** Hotkeys in the order they are asked. */
   readonly order: readonly string[]
@@ -124,9 +85,11 @@ export function planRound(input: PlanInput): RoundPlan {
   return {
     roundId: `${input.netuid}-${input.kind}-${input.block}-${input.blockHash.slice(2, 10)}`,
     clipId: clip.id,
-    startSeconds: rounded(between(rng, 0, clip.durationSeconds - seconds)),
-    seconds,
-    variation: drawVariation(rng),
+    cut: {
+      startSeconds: rounded(between(rng, 0, clip.durationSeconds - seconds)),
+      seconds,
+      variation: drawVariation(rng),
+    },
     task:
       input.kind === 'compression'
         ? drawCompression(rng, input.settings)
@@ -145,6 +108,7 @@ function drawVariation(rng: Rng): Variation {
     saturation: rounded(between(rng, 0.92, 1.08)),
     brightness: rounded(between(rng, -0.03, 0.03)),
     grain: rounded(between(rng, 0, 6)),
+    grainSeed: rng.int(2 ** 31),
     speed: rounded(between(rng, 0.9, 1.1)),
   }
 }

@@ -34,7 +34,9 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'any'>> = {
     'engines',
     'scoring',
   ],
+  corpus: ['lib', 'media'],
   validator: [
+    'corpus',
     'lib',
     'config',
     'protocol',

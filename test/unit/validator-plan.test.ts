@@ -48,13 +48,13 @@ describe('a round plan', () => {
   })
 
   it('differs on another block, subnet or kind', () => {
-    const base = JSON.stringify(planRound(input()).variation)
+    const base = JSON.stringify(planRound(input()).cut)
     assert.notEqual(
-      JSON.stringify(planRound(input({ blockHash: `0x${'ac'.repeat(32)}` })).variation),
+      JSON.stringify(planRound(input({ blockHash: `0x${'ac'.repeat(32)}` })).cut),
       base,
     )
-    assert.notEqual(JSON.stringify(planRound(input({ netuid: 86 })).variation), base)
-    assert.notEqual(JSON.stringify(planRound(input({ kind: 'upscaling' })).variation), base)
+    assert.notEqual(JSON.stringify(planRound(input({ netuid: 86 })).cut), base)
+    assert.notEqual(JSON.stringify(planRound(input({ kind: 'upscaling' })).cut), base)
   })
 
   it('asks every miner once', () => {
@@ -66,8 +66,8 @@ describe('a round plan', () => {
       fc.property(hash, fc.integer({ min: 1, max: 30 }), (blockHash, seconds) => {
         const plan = planRound(input({ blockHash, seconds }))
         const clip = clips.find(({ id }) => id === plan.clipId)
-        assert.ok(clip !== undefined && plan.startSeconds >= 0)
-        assert.ok(plan.startSeconds + plan.seconds <= clip.durationSeconds + 1e-3)
+        assert.ok(clip !== undefined && plan.cut.startSeconds >= 0)
+        assert.ok(plan.cut.startSeconds + plan.cut.seconds <= clip.durationSeconds + 1e-3)
       }),
     )
   })

@@ -1,0 +1,107 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { probe } from '../media/index.js'
+import { type ChallengeOptions, makeLowResolution, makeReference } from './challenge.js'
+import { CorpusError } from './errors.js'
+import type { CorpusClip, Cut, Degradation } from './types.js'
+
+export { CorpusError } from './errors.js'
+export type { CorpusClip, Cut, Degradation, Variation } from './types.js'
+
+interface Entry extends CorpusClip {
+  readonly path: string
+  readonly fps: string
+}
+
+const VIDEO_FILE = /\.(mp4|mov|mkv|webm)$/i
+const MIN_SECONDS = 0.4
+
+/**
+ * Clips from which challenges are made. A challenge is a cut of a clip, changed in ways drawn from
+ * a block, so that what a miner saw yesterday helps nothing today.
+ */
+export class Corpus {
+  readonly clips: readonly CorpusClip[]
+  readonly #entries: ReadonlyMap<string, Entry>
+  readonly #options: ChallengeOptions
+
+  private constructor(entries: readonly Entry[], options: ChallengeOptions) {
+    this.clips = entries.map(({ id, durationSeconds, width, height }) => ({
+      id,
+      durationSeconds,
+      width,
+      height,
+    }))
+    this.#entries = new Map(entries.map((entry) => [entry.id, entry]))
+    this.#options = options
+  }
+
+  /**
+   * Reads a folder of videos (not its subfolders). Files that cannot be read are left out.
+   * @throws CorpusError CORPUS_EMPTY
+   */
+  static async open(folder: string, options: ChallengeOptions = {}): Promise<Corpus> {
+    const names = await readdir(folder).catch(() => [])
+    const entries: Entry[] = []
+    for (const name of names.filter((file) => VIDEO_FILE.test(file)).sort()) {
+      const path = join(folder, name)
+      const info = await probe(path, options).catch(() => undefined)
+      if (info?.video === undefined || info.durationSeconds < MIN_SECONDS) continue
+      const { width, height, fps } = info.video
+      entries.push({
+        id: name,
+        path,
+        durationSeconds: info.durationSeconds,
+        width,
+        height,
+        fps: `${fps.num}/${fps.den}`,
+      })
+    }
+    if (entries.length === 0) {
+      throw new CorpusError(
+        { code: 'CORPUS_EMPTY', folder },
+        `${folder} holds no usable video; put at least one clip into it`,
+      )
+    }
+    return new Corpus(entries, options)
+  }
+
+  /** Writes the clip of a compression challenge, which is also its reference. */
+  async compression(clipId: string, cut: Cut, output: string): Promise<void> {
+    const entry = this.#entry(clipId)
+    await makeReference(entry.path, entry, cut, output, entry.fps, 2, this.#options)
+  }
+
+  /** Writes both sides of an upscaling challenge: the high-resolution reference and what miners get. */
+  async upscaling(
+    clipId: string,
+    cut: Cut,
+    scale: 2 | 4,
+    degradation: Degradation,
+    output: { readonly reference: string; readonly payload: string },
+  ): Promise<void> {
+    const entry = this.#entry(clipId)
+    // Sides divisible by twice the scale: the small clip has even sides and scales back exactly.
+    await makeReference(
+      entry.path,
+      entry,
+      cut,
+      output.reference,
+      entry.fps,
+      2 * scale,
+      this.#options,
+    )
+    await makeLowResolution(output.reference, scale, degradation, output.payload, this.#options)
+  }
+
+  #entry(clipId: string): Entry {
+    const entry = this.#entries.get(clipId)
+    if (entry === undefined) {
+      throw new CorpusError(
+        { code: 'CORPUS_UNKNOWN_CLIP', clip: clipId },
+        `clip ${clipId} is not in the corpus`,
+      )
+    }
+    return entry
+  }
+}

@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Corpus, CorpusError } from '#src/corpus/index.js'
+import { probe } from '#src/media/index.js'
+import { DEFAULT_PLAN_SETTINGS, planRound, type RoundKind } from '#src/validator/plan.js'
+
+let dir: string
+let corpus: Corpus
+
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'subreel-corpus-'))
+  corpus = await Corpus.open('test/fixtures/media')
+})
+after(() => rm(dir, { recursive: true }))
+
+const plan = (kind: RoundKind, seed: number) =>
+  planRound({
+    netuid: 85,
+    kind,
+    blockHash: `0x${String(seed).repeat(64)}`,
+    block: 1,
+    clips: corpus.clips.filter(({ id }) => id.endsWith('.ref.mp4')),
+    miners: [],
+    seconds: 0.5,
+    settings: DEFAULT_PLAN_SETTINGS,
+  })
+
+describe('the corpus', () => {
+  it('makes a compression challenge that plays', async () => {
+    const { clipId, cut } = plan('compression', 1)
+    const path = join(dir, 'c.mp4')
+    await corpus.compression(clipId, cut, path)
+    const info = await probe(path)
+    assert.equal(info.video?.codec, 'h264')
+    assert.equal(info.video.colorSpace, 'bt709')
+    assert.ok(info.durationSeconds > 0.35 && info.durationSeconds < 0.75, `${info.durationSeconds}`)
+  })
+
+  it('makes an upscaling pair whose sides are exact multiples', async () => {
+    for (const seed of [1, 2]) {
+      const { clipId, cut, task } = plan('upscaling', seed)
+      assert.ok(task.kind === 'upscaling')
+      const output = { reference: join(dir, `r${seed}.mp4`), payload: join(dir, `p${seed}.mp4`) }
+      await corpus.upscaling(clipId, cut, task.scale, task.degradation, output)
+      const [reference, payload] = [await probe(output.reference), await probe(output.payload)]
+      assert.equal(reference.video?.width, (payload.video?.width ?? 0) * task.scale)
+      assert.equal(reference.video?.height, (payload.video?.height ?? 0) * task.scale)
+      assert.equal(reference.video?.frames, payload.video?.frames)
+    }
+  })
+
+  it('says that a folder holds no video', async () => {
+    const empty = join(dir, 'empty')
+    await mkdir(empty)
+    await writeFile(join(empty, 'fake.mp4'), 'not a video')
+    await assert.rejects(
+      Corpus.open(empty),
+      (error) => error instanceof CorpusError && error.code === 'CORPUS_EMPTY',
+    )
+  })
+})
