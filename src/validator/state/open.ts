@@ -22,7 +22,11 @@ function dialectFor(location: StateLocation): Dialect {
       getTypeParser: (oid: number, format?: 'text' | 'binary') =>
         oid === INT8_OID ? Number : pg.types.getTypeParser(oid, format as 'text'),
     }
-    return new PostgresDialect({ pool: new pg.Pool({ connectionString: location, max: 8, types }) })
+    const pool = new pg.Pool({ connectionString: location, max: 8, types })
+    // A server that restarts breaks idle connections, which pg reports as an event that would end
+    // the process. The pool opens new ones; a query that fails says so to its caller.
+    pool.on('error', () => {})
+    return new PostgresDialect({ pool })
   }
   const path = location.startsWith('file:') ? fileURLToPath(location) : location
   if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
