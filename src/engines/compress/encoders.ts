@@ -5,14 +5,6 @@ import type { CrfGrid } from './search.js'
 export const EFFORTS = ['quick', 'normal', 'thorough'] as const
 export type Effort = (typeof EFFORTS)[number]
 
-/** Colour tags as ffmpeg names them; absent ones are not written. */
-export interface ColorTags {
-  readonly space: string | undefined
-  readonly transfer: string | undefined
-  readonly primaries: string | undefined
-  readonly range: string | undefined
-}
-
 export interface EncodeSettings {
   readonly crf: number
   readonly effort: Effort
@@ -137,13 +129,3 @@ export const ENCODERS: readonly Encoder[] = [
   nvenc('hevc', 51, 29, 0.1),
   nvenc('h264', 51, 28, 0.1),
 ]
-
-/** Colour tags as output options. */
-export function colorArgs(tags: ColorTags): readonly string[] {
-  return [
-    ...(tags.space === undefined ? [] : ['-colorspace', tags.space]),
-    ...(tags.transfer === undefined ? [] : ['-color_trc', tags.transfer]),
-    ...(tags.primaries === undefined ? [] : ['-color_primaries', tags.primaries]),
-    ...(tags.range === undefined ? [] : ['-color_range', tags.range]),
-  ]
-}
