@@ -1,5 +1,6 @@
 export { ProtocolError, type ProtocolErrorData } from './errors.js'
 export * from './synapse.js'
+export * from './synapses/index.js'
 export * from './units.js'
 export * from './wire/btauth1.js'
 export * from './wire/fault.js'

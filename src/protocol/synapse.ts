@@ -105,7 +105,7 @@ export function defineSynapse<
     response,
     requiredHashFields,
     requiredFields: Object.entries(request.shape)
-      .filter(([, schema]) => schema._zod.optin !== 'optional')
+      .filter(([, schema]) => schema._zod.optin === undefined)
       .map(([field]) => field),
     streaming: (options.streaming ?? false) as Streaming,
     types: { request: fieldsType(request, name), response: fieldsType(response, name) },

@@ -23,7 +23,7 @@ export const BTAUTH_VERSION = '1'
 export const isBtauth = (headers: HeaderBag): boolean =>
   headers['x-bittensor-version'] !== undefined
 
-const NONCE = /^(?:0|[1-9][0-9]{0,38})$/
+const NONCE = /^(?:0|-?[1-9][0-9]{0,38})$/
 const SIGNATURE = /^0x[0-9a-f]{128}$/
 const SS58 = /^[1-9A-HJ-NP-Za-km-z]{46,50}$/
 

@@ -4,7 +4,7 @@ import { faultBody, headerSafe, type WireFault } from './fault.js'
 import { bodyHash } from './hash.js'
 import { writeMembers } from './json.js'
 import type { LegacyHeaders } from './legacy.js'
-import { firstProblem, type ReceivedRequest } from './legacy-request.js'
+import { firstProblem, type ReceivedRequest, sentFields } from './legacy-request.js'
 import { floatRepr, type PyDict } from './python.js'
 
 /** A handler's answer, parsed and serialised. */
@@ -37,11 +37,12 @@ export function prepareReply<D extends AnySynapse>(
   }
   const own = definition.types.response.encode(parsed.data) as PyDict
   const fields = new Map([...received.fields, ...own])
+  const values = { ...received.request, ...parsed.data }
   return {
     definition,
     response: parsed.data as ResponseOf<D>,
-    members: writeMembers(fields),
-    responseMembers: writeMembers(own),
+    members: writeMembers(sentFields(definition, values, fields)),
+    responseMembers: writeMembers(sentFields(definition, parsed.data, own)),
     bodyHash: bodyHash(definition.requiredHashFields, fields),
   }
 }

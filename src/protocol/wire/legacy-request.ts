@@ -54,7 +54,7 @@ export function prepareRequest<D extends AnySynapse>(
   return {
     definition,
     request,
-    members: writeMembers(fields),
+    members: writeMembers(sentFields(definition, request, fields)),
     bodyHash: bodyHash(definition.requiredHashFields, fields),
     placeholders: definition.requiredFields.flatMap((field) => placeholder(field, fields)),
   }
@@ -72,6 +72,23 @@ function requestFields(definition: AnySynapse, request: PyDict): PyDict {
     }
   }
   return fields
+}
+
+/**
+ * Leaves out what is absent on our side, unless it is hashed: many Python classes declare
+ * `x: str = None` and refuse the null that stands for it, but none refuses its absence.
+ */
+export function sentFields(
+  definition: AnySynapse,
+  value: Readonly<Record<string, unknown>>,
+  fields: PyDict,
+): PyDict {
+  const out = new Map(fields)
+  for (const [field, item] of fields) {
+    const absent = item === null && value[field] === undefined
+    if (absent && !definition.requiredHashFields.includes(field)) out.delete(field)
+  }
+  return out
 }
 
 function placeholder(field: string, fields: PyDict): readonly string[] {
@@ -147,6 +164,7 @@ export function parseRequestBody<D extends AnySynapse>(
   body: string,
 ): Verdict<ReceivedRequest<D>> {
   let raw: PyValue
+  if (body === '') return refuse('body-invalid', 'The body is empty; send a JSON object')
   try {
     raw = readJson(body)
   } catch (error) {
