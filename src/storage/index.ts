@@ -1,0 +1,26 @@
+export {
+  BuiltinStore,
+  type BuiltinStoreModules,
+  type BuiltinStoreOptions,
+} from './builtin/store.js'
+export { StorageError } from './errors.js'
+export {
+  callerPrefix,
+  DEFAULT_EXPIRY_S,
+  MAX_EXPIRY_S,
+  MIN_EXPIRY_S,
+  resultKey,
+} from './keys.js'
+export { createMetrics, type StorageMetrics } from './metrics.js'
+export {
+  RedisSchedule,
+  Retention,
+  type RetentionModules,
+  type RetentionOptions,
+  type Schedule,
+  type Swept,
+} from './retention.js'
+export { S3_SERVICES, type S3Options, type S3Service, s3Options } from './s3/options.js'
+export { S3Store, type S3StoreModules } from './s3/store.js'
+export type * from './types.js'
+export { checkReachable, putToUrl, type UploadModules } from './upload.js'
