@@ -19,10 +19,13 @@ export const FAULT_STATUS = {
   'content-type': 500,
   'synapse-unknown': 404,
   'method-refused': 405,
+  'body-too-large': 413,
+  'request-malformed': 400,
   blacklisted: 403,
   'rate-limited': 429,
   'priority-timeout': 408,
-  overloaded: 503,
+  overloaded: 429,
+  refused: 403,
   internal: 500,
 } as const
 
@@ -30,7 +33,7 @@ export type FaultCode = keyof typeof FAULT_STATUS
 
 /**
  * A refusal as it goes to the peer. Statuses are those of the Python axon (a bad body is a 500
- * there); messages say what was wrong, hold no secret and are are short printable ASCII.
+ * there); messages say what was wrong, hold no secret and are short printable ASCII.
  */
 export interface WireFault {
   readonly code: FaultCode
