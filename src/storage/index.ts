@@ -3,6 +3,12 @@ export {
   type BuiltinStoreModules,
   type BuiltinStoreOptions,
 } from './builtin/store.js'
+export {
+  type Delivered,
+  Delivery,
+  type DeliveryModules,
+  type DeliveryOptions,
+} from './delivery.js'
 export { StorageError } from './errors.js'
 export {
   callerPrefix,
@@ -12,6 +18,7 @@ export {
   resultKey,
 } from './keys.js'
 export { createMetrics, type StorageMetrics } from './metrics.js'
+export { type BucketSettings, type OpenStoreModules, openStore, RESULT_FOLDERS } from './open.js'
 export {
   RedisSchedule,
   Retention,

@@ -75,6 +75,11 @@ export class BuiltinStore implements ObjectStore {
     return bound
   }
 
+  /** Hands out URLs of this origin from now on, when another server answers for `server.handle`. */
+  announce(publicOrigin: string): void {
+    this.#publicOrigin = publicOrigin
+  }
+
   async putFile(key: string, path: string, options: PutOptions = {}): Promise<StoredObject> {
     checkKey(key)
     const facts = await hashFile(path, options.signal)
