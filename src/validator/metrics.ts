@@ -1,0 +1,49 @@
+import { Counter, Gauge, Histogram, type Registry } from '../lib/metrics.js'
+
+/** Metrics of the validator. Labels are closed sets: never a hotkey, a URL or a task id. */
+export function createMetrics(registry: Registry) {
+  const registers = [registry]
+  return {
+    roundSeconds: new Histogram({
+      name: 'subnet_validator_round_seconds',
+      help: 'Time from opening a round to its commit.',
+      labelNames: ['kind'],
+      // Rounds take from seconds on a local network to the longest time-out plus judging.
+      buckets: [1, 5, 15, 30, 60, 120, 300, 600, 1200],
+      registers,
+    }),
+    answerSeconds: new Histogram({
+      name: 'subnet_validator_answer_seconds',
+      help: 'Time from asking a miner to its answer, whatever it was.',
+      labelNames: ['kind'],
+      // The time-outs are 40 and 120 seconds.
+      buckets: [0.1, 0.5, 1, 2, 5, 10, 20, 40, 80, 120, 240],
+      registers,
+    }),
+    outcomes: new Counter({
+      name: 'subnet_validator_outcomes_total',
+      help: 'Answers by how they ended.',
+      labelNames: ['kind', 'outcome'],
+      registers,
+    }),
+    dutyRuns: new Counter({
+      name: 'subnet_validator_duty_runs_total',
+      help: 'Runs of each duty by how they ended: done, skipped or failed.',
+      labelNames: ['duty', 'result'],
+      registers,
+    }),
+    weightSets: new Counter({
+      name: 'subnet_validator_weight_sets_total',
+      help: 'Weight settings by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    weightsAge: new Gauge({
+      name: 'subnet_validator_weights_age_blocks',
+      help: 'Blocks since our weights last changed on chain.',
+      registers,
+    }),
+  }
+}
+
+export type ValidatorMetrics = ReturnType<typeof createMetrics>

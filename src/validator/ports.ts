@@ -1,0 +1,86 @@
+import type { ScoreRecord } from '../scoring/types.js'
+import type { RoundTask } from './plan.js'
+
+/** A miner as the duties see it: who, and where its axon is. */
+export interface MinerTarget {
+  readonly hotkey: string
+  readonly uid: number
+  readonly ip: string
+  readonly port: number
+}
+
+/** What a miner made of a request. Failing is an answer too, never an exception. */
+export type MinerAnswer =
+  | { readonly ok: true; readonly url: string; readonly latencyMs: number }
+  | {
+      readonly ok: false
+      readonly outcome: 'no_answer' | 'refused' | 'empty_url'
+      readonly latencyMs: number
+      readonly reason: string
+    }
+
+export interface Warrant {
+  /** Kinds of work in the order the miner named them. */
+  readonly kinds: readonly string[]
+}
+
+export interface AskOptions {
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** How duties talk to miners. The dendrite implements it; tests use miners in memory. */
+export interface MinerClient {
+  /** Undefined when the miner is silent. */
+  warrant(miner: MinerTarget, options: AskOptions): Promise<Warrant | undefined>
+  /** Longest clip in seconds the miner takes; undefined when it is silent. */
+  maxLengthSeconds(miner: MinerTarget, options: AskOptions): Promise<number | undefined>
+  /** Sends one video and waits for the result's URL. Synthetic and organic requests are the same bytes. */
+  ask(miner: MinerTarget, task: MinerTask, options: AskOptions): Promise<MinerAnswer>
+}
+
+/** What is asked of a miner. */
+export type MinerTask = { readonly url: string; readonly roundId: string } & RoundTask
+
+/** A result on disk, to be judged. */
+export interface Submitted {
+  readonly id: string
+  readonly path: string
+  readonly sha256: string
+}
+
+/** Scores results against one reference. Errors of a single result are in its record, not thrown. */
+export interface Judge {
+  judge(
+    request: {
+      readonly task: RoundTask
+      /** What the result is compared with. */
+      readonly reference: string
+      /** What the miner was given: the reference itself, or the low-resolution clip. */
+      readonly payload: string
+      readonly results: readonly Submitted[]
+      readonly contentSeconds: number
+    },
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ScoreRecord>>
+}
+
+/** Fetches a miner's result: bounded, guarded, hashed. */
+export interface ResultFetcher {
+  download(
+    url: string,
+    path: string,
+    options: AskOptions,
+  ): Promise<{ readonly sha256: string; readonly sizeBytes: number }>
+}
+
+/** Where the validator puts what miners fetch. */
+export interface PayloadStore {
+  /** Stores a file and returns the URL miners get. */
+  publish(
+    path: string,
+    expiresInSeconds: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly url: string; readonly key: string }>
+  remove(key: string): Promise<void>
+}

@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Corpus } from '../corpus/index.js'
+import type { Clock } from '../lib/clock.js'
+import { describeError, isAbort, SubnetError } from '../lib/errors.js'
+import type { Logger } from '../lib/log.js'
+import { mapLimit } from '../lib/loop.js'
+import type { ScoreRecord } from '../scoring/types.js'
+import { ArrivalJudge } from './judging.js'
+import type { ValidatorMetrics } from './metrics.js'
+import type { Outcome } from './outcomes.js'
+import type { RoundPlan } from './plan.js'
+import type { Judge, MinerClient, MinerTarget, PayloadStore, ResultFetcher } from './ports.js'
+import type { RoundStore, ScoreRow } from './state/rounds.js'
+
+export interface RoundOptions {
+  readonly netuid: number
+  /** Requests in flight at once. */
+  readonly concurrency: number
+  /** Time a miner has, by kind, in milliseconds. */
+  readonly timeoutMs: (plan: RoundPlan) => number
+  /** Where working files go; the system's temporary folder when absent. */
+  readonly tempDir?: string
+}
+
+export interface RoundModules {
+  readonly rounds: RoundStore
+  readonly corpus: Corpus
+  readonly payloads: PayloadStore
+  readonly client: MinerClient
+  readonly fetcher: ResultFetcher
+  readonly judge: Judge
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: ValidatorMetrics
+}
+
+/** How one round ended. */
+export type RoundResult =
+  | { readonly outcome: 'committed'; readonly scores: readonly ScoreRow[] }
+  | { readonly outcome: 'played-before' }
+
+const DOWNLOAD_MS = 120_000
+
+/**
+ * Plays one round: makes the challenge, asks all miners of its kind at once, fetches and judges each
+ * answer as it arrives, and commits all scores in one transaction. What fails for a miner is an
+ * outcome with a reason; what fails for us is `infrastructure`, which lowers nobody.
+ */
+export class RoundRunner {
+  readonly #options: RoundOptions
+  readonly #modules: RoundModules
+
+  constructor(options: RoundOptions, modules: RoundModules) {
+    this.#options = options
+    this.#modules = modules
+  }
+
+  async play(
+    plan: RoundPlan,
+    at: { readonly block: number; readonly blockHash: string },
+    miners: readonly MinerTarget[],
+    signal: AbortSignal,
+  ): Promise<RoundResult> {
+    const { rounds, log, clock, metrics } = this.#modules
+    const { netuid } = this.#options
+    const opened = await rounds.open({
+      roundId: plan.roundId,
+      netuid,
+      kind: plan.task.kind,
+      ...at,
+      plan,
+    })
+    if (!opened) return { outcome: 'played-before' }
+    const started = clock.monotonic()
+    const dir = await mkdtemp(join(this.#options.tempDir ?? tmpdir(), 'subreel-round-'))
+    try {
+      const scores = await this.#scores(plan, miners, dir, signal)
+      await rounds.commit(plan.roundId, scores)
+      const seconds = (clock.monotonic() - started) / 1000
+      metrics.roundSeconds.observe({ kind: plan.task.kind }, seconds)
+      log.info(
+        { event: 'round.committed', roundId: plan.roundId, miners: scores.length, seconds },
+        'committed a round',
+      )
+      return { outcome: 'committed', scores }
+    } catch (error) {
+      await rounds.abandon(plan.roundId)
+      if (!isAbort(error))
+        log.error(
+          { event: 'round.voided', roundId: plan.roundId, error },
+          'voided a round: the fault is ours',
+        )
+      throw error
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  }
+
+  async #scores(
+    plan: RoundPlan,
+    miners: readonly MinerTarget[],
+    dir: string,
+    signal: AbortSignal,
+  ): Promise<ScoreRow[]> {
+    const files = await this.#makeChallenge(plan, dir)
+    const timeoutMs = this.#options.timeoutMs(plan)
+    const { payloads, judge } = this.#modules
+    // Twice the time a miner has: it may fetch late, and again after a crash of its own.
+    const published = await payloads.publish(
+      files.payload,
+      Math.ceil((2 * timeoutMs) / 1000) + 600,
+      signal,
+    )
+    try {
+      const request = { task: plan.task, ...files, contentSeconds: plan.cut.seconds }
+      const arrivals = new ArrivalJudge((results) => judge.judge({ ...request, results }, signal))
+      const firstWithContent = new Map<string, number>()
+      const byHotkey = new Map(miners.map((miner) => [miner.hotkey, miner]))
+      const asked = plan.order.flatMap((hotkey) => byHotkey.get(hotkey) ?? [])
+      return await mapLimit(asked, this.#options.concurrency, (miner) =>
+        this.#playMiner(
+          miner,
+          plan,
+          { url: published.url, timeoutMs, dir },
+          arrivals,
+          firstWithContent,
+          signal,
+        ),
+      )
+    } finally {
+      await payloads.remove(published.key)
+    }
+  }
+
+  async #makeChallenge(
+    plan: RoundPlan,
+    dir: string,
+  ): Promise<{ reference: string; payload: string }> {
+    const { corpus } = this.#modules
+    const reference = join(dir, 'reference.mp4')
+    if (plan.task.kind === 'compression') {
+      await corpus.compression(plan.clipId, plan.cut, reference)
+      return { reference, payload: reference }
+    }
+    const payload = join(dir, 'payload.mp4')
+    await corpus.upscaling(plan.clipId, plan.cut, plan.task.scale, plan.task.degradation, {
+      reference,
+      payload,
+    })
+    return { reference, payload }
+  }
+
+  /** One miner's part of the round, as a row. Only an abort is thrown. */
+  async #playMiner(
+    miner: MinerTarget,
+    plan: RoundPlan,
+    sent: { readonly url: string; readonly timeoutMs: number; readonly dir: string },
+    arrivals: ArrivalJudge,
+    firstWithContent: Map<string, number>,
+    signal: AbortSignal,
+  ): Promise<ScoreRow> {
+    const { client, fetcher, log, metrics } = this.#modules
+    const kind = plan.task.kind
+    const row = (
+      outcome: Outcome,
+      score: number,
+      reason: string,
+      extra: Partial<ScoreRow> = {},
+    ): ScoreRow => {
+      metrics.outcomes.inc({ kind, outcome })
+      log.info(
+        { event: 'task.scored', roundId: plan.roundId, uid: miner.uid, outcome, score, reason },
+        'scored an answer',
+      )
+      const base = { hotkey: miner.hotkey, uid: miner.uid, kind, contentSeconds: plan.cut.seconds }
+      return { ...base, outcome, score, reason, ...extra }
+    }
+    const task = { ...plan.task, url: sent.url, roundId: plan.roundId }
+    const answer = await client.ask(miner, task, { timeoutMs: sent.timeoutMs, signal })
+    signal.throwIfAborted()
+    const { latencyMs } = answer
+    metrics.answerSeconds.observe({ kind }, latencyMs / 1000)
+    if (!answer.ok) return row(answer.outcome, 0, answer.reason, { latencyMs })
+
+    const path = join(sent.dir, `${randomUUID()}.bin`)
+    let fetched: { sha256: string }
+    try {
+      fetched = await fetcher.download(answer.url, path, { timeoutMs: DOWNLOAD_MS, signal })
+    } catch (error) {
+      signal.throwIfAborted()
+      const ours = error instanceof SubnetError === false
+      const reason = `the result could not be fetched: ${describeError(error)}`
+      return row(ours ? 'infrastructure' : 'download_failed', 0, reason, { latencyMs })
+    }
+    const original = firstWithContent.get(fetched.sha256)
+    if (original !== undefined) {
+      await rm(path, { force: true })
+      return row('copied', 0, `the result is byte for byte that of uid ${original}`, { latencyMs })
+    }
+    firstWithContent.set(fetched.sha256, miner.uid)
+    let record: ScoreRecord
+    try {
+      record = await arrivals.add({ id: miner.hotkey, path, sha256: fetched.sha256 })
+    } catch (error) {
+      signal.throwIfAborted()
+      log.error(
+        { event: 'task.judge-failed', roundId: plan.roundId, uid: miner.uid, error },
+        'the judge failed on an answer',
+      )
+      return row('infrastructure', 0, `the judge failed: ${describeError(error)}`, { latencyMs })
+    } finally {
+      await rm(path, { force: true })
+    }
+    const outcome =
+      record.metrics.vmaf === undefined && record.gates.some((gate) => !gate.passed)
+        ? 'bad_media'
+        : 'scored'
+    return row(outcome, record.score, record.reason, { latencyMs, record })
+  }
+}
