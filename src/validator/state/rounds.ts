@@ -21,6 +21,9 @@ export interface ScoreRow {
   readonly outcome: Outcome
   /** 0–1. */
   readonly score: number
+  readonly quality?: number
+  /** Compression: bytes out / bytes in. */
+  readonly rate?: number
   readonly latencyMs?: number
   readonly contentSeconds?: number
   /** One sentence. */
@@ -35,8 +38,10 @@ export interface HistoryEntry {
   readonly kind: string
   readonly outcome: Outcome
   readonly score: number
-  readonly contentSeconds: number | undefined
+  readonly quality?: number
+  readonly rate?: number
   readonly roundId: string
+  readonly block: number
   readonly reason: string
   readonly createdAt: number
 }
@@ -101,6 +106,8 @@ export class RoundStore {
         outcome: score.outcome,
         counts: countsForMiner(score.outcome) ? 1 : 0,
         score: score.score,
+        quality: score.quality ?? null,
+        rate: score.rate ?? null,
         latency_ms: score.latencyMs ?? null,
         content_seconds: score.contentSeconds ?? null,
         reason: score.reason,
@@ -153,7 +160,9 @@ export class RoundStore {
         'scores.kind',
         'scores.outcome',
         'scores.score',
-        'scores.content_seconds',
+        'scores.quality',
+        'scores.rate',
+        'rounds.block',
         'scores.round_id',
         'scores.reason',
         'scores.created_at',
@@ -176,7 +185,9 @@ export class RoundStore {
       kind: row.kind,
       outcome: row.outcome as Outcome,
       score: row.score,
-      contentSeconds: row.content_seconds ?? undefined,
+      ...(row.quality === null ? {} : { quality: row.quality }),
+      ...(row.rate === null ? {} : { rate: row.rate }),
+      block: row.block,
       roundId: row.round_id,
       reason: row.reason,
       createdAt: row.created_at,

@@ -88,6 +88,9 @@ export interface ScoresTable {
   /** 1 when the row counts for the miner; 0 when the fault was ours. */
   counts: number
   score: number
+  quality: number | null
+  /** Compression: bytes out / bytes in. */
+  rate: number | null
   /** Milliseconds from the request to the reply. */
   latency_ms: number | null
   content_seconds: number | null

@@ -1,0 +1,46 @@
+import type { Logger } from '../../lib/log.js'
+import { DONE, type Duty, type DutyResult } from '../duty.js'
+import type { Network } from '../network.js'
+import type { MinerStore } from '../state/miners.js'
+
+/** Reads the subnet at the head and brings the miners' table in line with it. */
+export class SyncDuty implements Duty {
+  readonly name = 'sync'
+  readonly everyMs: number
+  readonly #network: Network
+  readonly #miners: MinerStore
+  readonly #log: Logger
+
+  constructor(
+    options: { everyMs: number },
+    modules: { network: Network; miners: MinerStore; log: Logger },
+  ) {
+    this.everyMs = options.everyMs
+    this.#network = modules.network
+    this.#miners = modules.miners
+    this.#log = modules.log
+  }
+
+  async run(signal: AbortSignal): Promise<DutyResult> {
+    const { chain, netuid } = this.#network
+    const before = new Map(this.#network.metagraph?.neurons.map(({ uid, hotkey }) => [uid, hotkey]))
+    const head = await chain.head({ signal })
+    const metagraph = await chain.metagraph(netuid, { signal })
+    this.#network.update(head, metagraph)
+    const replaced = metagraph.neurons.filter(
+      ({ uid, hotkey }) => before.has(uid) && before.get(uid) !== hotkey,
+    )
+    for (const { uid } of replaced) {
+      this.#log.info({ event: 'uid.reassigned', uid }, 'a uid has a new hotkey, which starts fresh')
+    }
+    await this.#miners.sync(
+      metagraph.neurons.map(({ hotkey, uid, coldkey, registeredAt }) => ({
+        hotkey,
+        uid,
+        coldkey,
+        registeredAt,
+      })),
+    )
+    return DONE
+  }
+}
