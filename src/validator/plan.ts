@@ -5,7 +5,8 @@ import { pick, type Rng, SeededRng, shuffle } from '../lib/rng.js'
 export const ROUND_KINDS = ['compression', 'upscaling'] as const
 export type RoundKind = (typeof ROUND_KINDS)[number]
 
-export type RoundTask =
+/** What a miner is asked to do. */
+export type MinerWork =
   | {
       readonly kind: 'compression'
       readonly vmafThreshold: number
@@ -13,12 +14,15 @@ export type RoundTask =
       readonly mode: 'CRF' | 'VBR'
       readonly targetBitrateMbps: number
     }
-  | {
-      readonly kind: 'upscaling'
-      readonly taskType: string
+  | { readonly kind: 'upscaling'; readonly taskType: string }
+
+/** A challenge: the work, and what only the validator knows of how it was made. */
+export type RoundTask =
+  | Extract<MinerWork, { kind: 'compression' }>
+  | (Extract<MinerWork, { kind: 'upscaling' }> & {
       readonly scale: 2 | 4
       readonly degradation: Degradation
-    }
+    })
 
 export interface RoundPlan {
   readonly roundId: string

@@ -1,5 +1,6 @@
+import type { CorpusClip, Cut, Degradation } from '../corpus/index.js'
 import type { ScoreRecord } from '../scoring/types.js'
-import type { RoundTask } from './plan.js'
+import type { MinerWork, RoundTask } from './plan.js'
 
 /** A miner as the duties see it: who, and where its axon is. */
 export interface MinerTarget {
@@ -40,7 +41,7 @@ export interface MinerClient {
 }
 
 /** What is asked of a miner. */
-export type MinerTask = { readonly url: string; readonly roundId: string } & RoundTask
+export type MinerTask = { readonly url: string; readonly roundId: string } & MinerWork
 
 /** A result on disk, to be judged. */
 export interface Submitted {
@@ -72,6 +73,19 @@ export interface ResultFetcher {
     path: string,
     options: AskOptions,
   ): Promise<{ readonly sha256: string; readonly sizeBytes: number }>
+}
+
+/** Where challenges come from. */
+export interface ChallengeSource {
+  readonly clips: readonly CorpusClip[]
+  compression(clipId: string, cut: Cut, output: string): Promise<void>
+  upscaling(
+    clipId: string,
+    cut: Cut,
+    scale: 2 | 4,
+    degradation: Degradation,
+    output: { readonly reference: string; readonly payload: string },
+  ): Promise<void>
 }
 
 /** Where the validator puts what miners fetch. */

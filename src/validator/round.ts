@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Corpus } from '../corpus/index.js'
 import type { Clock } from '../lib/clock.js'
 import { describeError, isAbort, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
@@ -11,8 +10,15 @@ import type { ScoreRecord } from '../scoring/types.js'
 import { ArrivalJudge } from './judging.js'
 import type { ValidatorMetrics } from './metrics.js'
 import type { Outcome } from './outcomes.js'
-import type { RoundPlan } from './plan.js'
-import type { Judge, MinerClient, MinerTarget, PayloadStore, ResultFetcher } from './ports.js'
+import type { MinerWork, RoundPlan, RoundTask } from './plan.js'
+import type {
+  ChallengeSource,
+  Judge,
+  MinerClient,
+  MinerTarget,
+  PayloadStore,
+  ResultFetcher,
+} from './ports.js'
 import type { RoundStore, ScoreRow } from './state/rounds.js'
 
 export interface RoundOptions {
@@ -27,7 +33,7 @@ export interface RoundOptions {
 
 export interface RoundModules {
   readonly rounds: RoundStore
-  readonly corpus: Corpus
+  readonly corpus: ChallengeSource
   readonly payloads: PayloadStore
   readonly client: MinerClient
   readonly fetcher: ResultFetcher
@@ -178,7 +184,7 @@ export class RoundRunner {
       const base = { hotkey: miner.hotkey, uid: miner.uid, kind, contentSeconds: plan.cut.seconds }
       return { ...base, outcome, score, reason, ...extra }
     }
-    const task = { ...plan.task, url: sent.url, roundId: plan.roundId }
+    const task = { ...minerWork(plan.task), url: sent.url, roundId: plan.roundId }
     const answer = await client.ask(miner, task, { timeoutMs: sent.timeoutMs, signal })
     signal.throwIfAborted()
     const { latencyMs } = answer
@@ -220,4 +226,9 @@ export class RoundRunner {
         : 'scored'
     return row(outcome, record.score, record.reason, { latencyMs, record })
   }
+}
+
+/** The part of a challenge that a miner may know. */
+function minerWork(task: RoundTask): MinerWork {
+  return task.kind === 'compression' ? task : { kind: task.kind, taskType: task.taskType }
 }

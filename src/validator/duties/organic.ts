@@ -11,8 +11,7 @@ import { standingOf } from '../../scoring/ledger.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
 import type { Network } from '../network.js'
-import type { RoundTask } from '../plan.js'
-import type { MinerClient, MinerTarget, ResultFetcher } from '../ports.js'
+import type { MinerClient, MinerTarget, MinerTask, ResultFetcher } from '../ports.js'
 import type { MinerStore } from '../state/miners.js'
 import type { Task, TaskStore } from '../state/tasks.js'
 
@@ -139,21 +138,8 @@ export class OrganicDuty implements Duty {
       }
       await tasks.move(task.taskId, 'pending', 'assigned', { minerHotkey: first.hotkey })
       await tasks.move(task.taskId, 'assigned', 'processing')
-      const { url, ...rest } = params.data
-      const work: RoundTask =
-        rest.kind === 'compression'
-          ? rest
-          : {
-              ...rest,
-              scale: rest.taskType === 'SD24K' ? 4 : 2,
-              degradation: { blur: 0, scaler: 'bicubic', crf: 0 },
-            }
-      const good = await this.#firstGood(
-        task,
-        { ...work, url, roundId: task.taskId },
-        miners,
-        signal,
-      )
+      const request = { ...params.data, roundId: task.taskId }
+      const good = await this.#firstGood(task, request, miners, signal)
       if (good === undefined) {
         await tasks.move(task.taskId, 'processing', 'failed', {
           errorCode: 'TASK_NO_GOOD_ANSWER',
@@ -180,7 +166,7 @@ export class OrganicDuty implements Duty {
   }
 
   /** Miners of the kind, best first: running score divided by load; sometimes a random one leads. */
-  async #choose(kind: RoundTask['kind']): Promise<MinerTarget[]> {
+  async #choose(kind: MinerTask['kind']): Promise<MinerTarget[]> {
     const { network, miners, ledger, rng } = this.#modules
     const known = new Map((await miners.active()).map((miner) => [miner.hotkey, miner]))
     const able = network
@@ -206,7 +192,7 @@ export class OrganicDuty implements Duty {
   /** Tries miners until one answer is good. A slow one is joined by the next, not dropped. */
   async #firstGood(
     task: Task,
-    request: Parameters<MinerClient['ask']>[1],
+    request: MinerTask,
     miners: readonly MinerTarget[],
     signal: AbortSignal,
   ): Promise<Good | undefined> {
@@ -252,7 +238,7 @@ export class OrganicDuty implements Duty {
 
   async #try(
     task: Task,
-    request: Parameters<MinerClient['ask']>[1],
+    request: MinerTask,
     miner: MinerTarget,
     signal: AbortSignal,
   ): Promise<Good | undefined> {

@@ -1,8 +1,8 @@
-import type { Corpus } from '../../corpus/index.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
 import type { Network } from '../network.js'
 import { type PlanSettings, planRound, type RoundKind, roundBlock } from '../plan.js'
+import type { ChallengeSource } from '../ports.js'
 import type { RoundRunner } from '../round.js'
 import type { MinerStore } from '../state/miners.js'
 
@@ -25,7 +25,7 @@ export interface SyntheticOptions {
 export interface SyntheticModules {
   readonly network: Network
   readonly miners: MinerStore
-  readonly corpus: Corpus
+  readonly corpus: ChallengeSource
   readonly runner: RoundRunner
   readonly ledger: LedgerState
 }
