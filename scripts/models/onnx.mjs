@@ -2,7 +2,7 @@
 // graph gives the same bytes, so a model can be made again and compared by its hash.
 
 /** TensorProto.DataType. */
-export const TYPE = { float: 1, uint8: 2, int64: 7, float16: 10, double: 11 }
+export const TYPE = { float: 1, uint8: 2, uint16: 4, int64: 7, float16: 10, double: 11 }
 
 function varint(value) {
   let rest = BigInt.asUintN(64, BigInt(value))

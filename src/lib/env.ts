@@ -12,3 +12,11 @@ export function childEnv(extra: Readonly<Record<string, string>> = {}): Record<s
     ...extra,
   }
 }
+
+/**
+ * Keeps CUDA from computing convolutions with 10 mantissa bits. Must run before anything loads CUDA;
+ * the driver reads it from the environment of the process, there is no other way from JavaScript.
+ */
+export function disableTf32(): void {
+  process.env['NVIDIA_TF32_OVERRIDE'] = '0'
+}
