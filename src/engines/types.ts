@@ -27,8 +27,15 @@ export interface UpscaleParams {
 export const CODECS = ['av1', 'hevc', 'h264', 'vp9'] as const
 export type Codec = (typeof CODECS)[number]
 
+/**
+ * What must reach the threshold: the harmonic mean over all frames (what validators pay for), the mean,
+ * or the mean of every scene, so that the worst scene counts.
+ */
+export const COMPRESS_GOALS = ['harmonic', 'mean', 'worst-scene'] as const
+export type CompressGoal = (typeof COMPRESS_GOALS)[number]
+
 export interface CompressParams {
-  /** VMAF (harmonic mean, NEG) the result must reach, 0–100. */
+  /** VMAF the result must reach, 0–100; of the NEG model unless `model` says otherwise. */
   readonly vmafThreshold: number
   readonly codec: Codec
   readonly mode: 'CRF' | 'VBR'
@@ -36,6 +43,12 @@ export interface CompressParams {
   readonly targetBitrateKbps?: number
   /** Best answer by then, in milliseconds from the start. */
   readonly budgetMs?: number
+  /** Default `harmonic`. */
+  readonly goal?: CompressGoal
+  /** Default `neg`. */
+  readonly model?: 'neg' | 'base'
+  /** How hard the encoder tries; by the budget when absent. */
+  readonly effort?: 'quick' | 'normal' | 'thorough'
 }
 
 export interface VideoResult {
@@ -51,11 +64,18 @@ export interface UpscaleResult extends VideoResult {}
 
 export interface CompressResult extends VideoResult {
   readonly codec: Codec
-  /** Of the final file against the input, whole, native size. */
-  readonly vmaf: number
-  readonly vmafNeg: number
+  /** ffmpeg's name of the encoder that made it, e.g. `libsvtav1`. */
+  readonly encoder: string
+  /** Harmonic means over the final file against the input, whole, native size; undefined when the budget ended first. */
+  readonly vmaf: number | undefined
+  readonly vmafNeg: number | undefined
+  /** The quality that was aimed at, in the goal's pool: compare with the threshold. */
+  readonly quality: number | undefined
   readonly metThreshold: boolean
   /** Encodes made, in clip-lengths: samples count by their share. */
   readonly encodes: number
+  /** Of a result with one CRF throughout. */
   readonly crf: number | undefined
+  /** Scenes with a CRF of their own; 1 when one CRF serves all. */
+  readonly scenes: number
 }

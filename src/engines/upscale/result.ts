@@ -1,19 +1,5 @@
-import {
-  type MediaCallOptions,
-  type MediaInfo,
-  probeVideo,
-  type VideoStreamInfo,
-} from '../../media/index.js'
+import { type MediaCallOptions, probeVideo, type VideoStreamInfo } from '../../media/index.js'
 import { EngineError } from '../errors.js'
-
-/** Codecs that MP4 carries as they are, with every ffmpeg since 5. */
-const MP4_SOUND = new Set(['aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac', 'alac'])
-
-/** How sound gets into an MP4: copied where the container takes it, else AAC at a generous rate. */
-export function soundArgs(info: MediaInfo): readonly string[] {
-  if (info.audio === undefined) return []
-  return MP4_SOUND.has(info.audio.codec) ? ['-c:a', 'copy'] : ['-c:a', 'aac', '-b:a', '256k']
-}
 
 /** Throws ENGINE_OUTPUT_INVALID unless the file has the frames, size, rate and turn it must have. */
 export async function checkUpscaled(

@@ -11,9 +11,10 @@ import {
 } from '../../media/index.js'
 import { EngineError } from '../errors.js'
 import { setMp4Rotation } from '../mp4-rotation.js'
+import { soundArgs } from '../sound.js'
 import type { Engine, EngineContext, UpscaleParams, UpscaleResult } from '../types.js'
 import { profileArgs, toYuvFilter, UPSCALE_PROFILES } from './profiles.js'
-import { checkUpscaled, soundArgs } from './result.js'
+import { checkUpscaled } from './result.js'
 import { SpanModel, type SpanOptions } from './span-model.js'
 
 export interface SpanEngineOptions extends SpanOptions {

@@ -1,0 +1,107 @@
+import { type Candidate, type Lab, pooled } from './lab.js'
+import { nextStep, type Point, type SearchGoal } from './search.js'
+
+/** Largest gain of VMAF over VMAF NEG that validators take for honest. */
+const MAX_GAIN = 3
+/** Frames between scored ones in a first look: odd, since an even step meets libvmaf's motion at the wrong frames. */
+const FIRST_LOOK = 3
+
+export interface FindOptions {
+  readonly goal: SearchGoal
+  /** Whether there is time for one more step expected to take so long. */
+  readonly mayTake: (ms: number) => boolean
+  /** Most encodes of this source. */
+  readonly maxEncodes: number
+  /** Larger files break the rate cap, however good they are. */
+  readonly maxSizeBytes?: number | undefined
+}
+
+export interface Found {
+  /** What to deliver: the cheapest that passed, or the best when none did. */
+  readonly candidate: Candidate
+  /** Of the whole file, in the objective's pool and model; undefined when time ran out before. */
+  readonly quality: number | undefined
+  readonly passed: boolean
+  readonly points: readonly Point[]
+}
+
+/** A score of the whole clip, lowered below the target when the gain over NEG is suspicious. */
+function judged(lab: Lab, candidate: Candidate, target: number): number | undefined {
+  const whole = candidate.measured.get(1)
+  if (whole === undefined) return undefined
+  const quality = pooled(whole, lab.options.objective)
+  const gain =
+    pooled(whole, { ...lab.options.objective, model: 'base' }) -
+    pooled(whole, { ...lab.options.objective, model: 'neg' })
+  return gain > MAX_GAIN ? Math.min(quality, target - (gain - MAX_GAIN)) : quality
+}
+
+/**
+ * Searches the highest CRF whose encode, measured whole, meets the target. The first look scores a
+ * part of the frames; how far such a look was off is learned from the first whole measurement and
+ * applied to the others. Ends early when time or encodes run out, with the best so far.
+ */
+export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
+  const { goal, mayTake, maxEncodes } = options
+  for (;;) {
+    const points = knownPoints(lab, options)
+    const step = nextStep(points, goal)
+    if (step.next === 'stop') {
+      if (step.best === undefined) return finish(lab, points, options)
+      const { crf } = step.best
+      const isWhole = lab.candidates.find((one) => one.crf === crf)?.measured.has(1) ?? false
+      if (isWhole || !mayTake(lab.probeMs)) return finish(lab, points, options)
+      await lab.measure(crf, 1)
+      continue
+    }
+    if (points.length > 0 && (lab.encodes >= maxEncodes || !mayTake(lab.probeMs))) {
+      return finish(lab, points, options)
+    }
+    await lab.measure(step.crf, points.length === 0 ? FIRST_LOOK : 1)
+  }
+}
+
+function knownPoints(lab: Lab, { goal, maxSizeBytes = Infinity }: FindOptions): readonly Point[] {
+  const { objective } = lab.options
+  const errors = lab.candidates.flatMap((candidate) => {
+    const look = candidate.measured.get(FIRST_LOOK)
+    const whole = candidate.measured.get(1)
+    if (look === undefined || whole === undefined) return []
+    return [pooled(whole, objective) - pooled(look, objective)]
+  })
+  const error = errors[0] ?? 0
+  return lab.candidates.flatMap((candidate) => {
+    // Too many bits: whatever its quality, the search must go to higher CRFs.
+    if (candidate.sizeBytes > maxSizeBytes) return [{ crf: candidate.crf, quality: 100 }]
+    const whole = judged(lab, candidate, goal.target)
+    if (whole !== undefined) return [{ crf: candidate.crf, quality: whole }]
+    const look = candidate.measured.get(FIRST_LOOK)
+    if (look === undefined) return []
+    return [{ crf: candidate.crf, quality: pooled(look, objective) + error }]
+  })
+}
+
+function finish(
+  lab: Lab,
+  points: readonly Point[],
+  { goal: { target }, maxSizeBytes = Infinity }: FindOptions,
+): Found {
+  const rated = lab.candidates.map((candidate) => ({
+    candidate,
+    quality: judged(lab, candidate, target),
+    guess: points.find((point) => point.crf === candidate.crf)?.quality ?? 0,
+  }))
+  const fitting = rated.filter(({ candidate }) => candidate.sizeBytes <= maxSizeBytes)
+  const passing = fitting
+    .filter(({ quality }) => quality !== undefined && quality >= target)
+    .sort((a, b) => a.candidate.sizeBytes - b.candidate.sizeBytes)
+  const smallest = [...rated].sort((a, b) => a.candidate.sizeBytes - b.candidate.sizeBytes)[0]
+  const best = passing[0] ?? fitting.sort((a, b) => b.guess - a.guess)[0] ?? smallest
+  if (best === undefined) throw new RangeError('a search ended before its first encode')
+  return {
+    candidate: best.candidate,
+    quality: best.quality,
+    passed: passing.length > 0,
+    points,
+  }
+}

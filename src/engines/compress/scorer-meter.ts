@@ -1,0 +1,21 @@
+import type { VmafScorer } from '../../scoring/types.js'
+import type { MeasureOptions, Quality, QualityMeter } from './meter.js'
+
+/** VMAF by the ONNX models that the validators run; needs no libvmaf in ffmpeg. */
+export class ScorerMeter implements QualityMeter {
+  readonly name = 'onnx'
+  readonly #scorer: Pick<VmafScorer, 'score'>
+
+  constructor(scorer: Pick<VmafScorer, 'score'>) {
+    this.#scorer = scorer
+  }
+
+  async measure(
+    reference: string,
+    distorted: string,
+    { every, signal }: MeasureOptions,
+  ): Promise<Quality> {
+    const { vmaf, vmafNeg } = await this.#scorer.score(reference, distorted, { every, signal })
+    return { neg: vmafNeg.frames, base: vmaf.frames }
+  }
+}

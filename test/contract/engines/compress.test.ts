@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { CompressEngine } from '#src/engines/compress/compress-engine.js'
+import { CODECS, type CompressParams } from '#src/engines/types.js'
+import { probeVideo } from '#src/media/index.js'
+import { makeClip, soundChecksum, tempFolder } from '../../support/clips.js'
+import { PsnrMeter } from '../../support/psnr-meter.js'
+
+const signal = new AbortController().signal
+const FIXTURES = new URL('../../../../test/fixtures/media/', import.meta.url)
+const clip = (name: string) => new URL(name, FIXTURES).pathname
+
+async function compress(t: TestContext, path: string, params: Partial<CompressParams>) {
+  const meter = new PsnrMeter()
+  const engine = new CompressEngine({ meter })
+  const workDir = await tempFolder(t)
+  const result = await engine.run(
+    { path, params: { vmafThreshold: 60, codec: 'h264', mode: 'CRF', effort: 'quick', ...params } },
+    { workDir, signal },
+  )
+  return { result, meter }
+}
+
+for (const codec of CODECS) {
+  test(`${codec}: meets the threshold closely, keeping frames and sound`, async (t) => {
+    const folder = await tempFolder(t)
+    const path = await makeClip(join(folder, 'in.mp4'), {
+      frames: 30,
+      size: '160x120',
+      soundSeconds: 1.2,
+    })
+    const { result, meter } = await compress(t, path, { codec })
+    assert.ok(result.metThreshold)
+    assert.ok(result.quality !== undefined && result.quality >= 60)
+    assert.ok(result.quality < 65, `quality ${result.quality}`)
+    const { video } = await probeVideo(result.path, { countDecoded: true })
+    assert.equal(video.frames, 30)
+    assert.equal(video.codec, codec)
+    assert.equal(video.pixelFormat, 'yuv420p')
+    assert.equal(await soundChecksum(result.path), await soundChecksum(path))
+    assert.equal(new Set(meter.calls).size, meter.calls.length, 'nothing is measured twice')
+    assert.ok(result.encodes <= 6)
+  })
+}
+
+test('VBR: stays below the cap, even where the threshold asks for more', async (t) => {
+  const path = clip('launch.ref.mp4')
+  const { result } = await compress(t, path, {
+    mode: 'VBR',
+    targetBitrateKbps: 120,
+    vmafThreshold: 75,
+  })
+  const { video } = await probeVideo(result.path)
+  const seconds = (video.frames * video.fps.den) / video.fps.num
+  assert.ok((result.sizeBytes * 8) / 1000 / seconds <= 132, `${result.sizeBytes} bytes`)
+  assert.equal(result.metThreshold, false)
+})
+
+test('gives its best and says so when no CRF reaches the threshold', async (t) => {
+  const { result } = await compress(t, clip('texturepan.crf23.mp4'), { vmafThreshold: 99 })
+  assert.equal(result.metThreshold, false)
+  assert.equal(result.crf, 8)
+})
+
+test('answers when the time is over after the first probe', async (t) => {
+  const { result } = await compress(t, clip('launch.ref.mp4'), { budgetMs: 1 })
+  assert.equal(result.encodes, 1)
+  assert.equal(result.frames, 36)
+})
+
+test('refuses sizes that 4:2:0 cannot hold', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await makeClip(join(folder, 'in.mp4'), {
+    frames: 3,
+    video: ['-vf', 'format=yuv444p,scale=65:65', '-pix_fmt', 'yuv444p'],
+  })
+  await assert.rejects(compress(t, path, {}), { code: 'ENGINE_INPUT_UNSUPPORTED' })
+})
