@@ -9,5 +9,14 @@ export { type ReadJsonOptions, readJson, writeJson } from './wire/json.js'
 export * from './wire/legacy.js'
 export * from './wire/legacy-reply.js'
 export * from './wire/legacy-request.js'
-export { type PyDict, PyFloat, type PyValue, pyRepr, pyStr, toPlain } from './wire/python.js'
+export {
+  floatRepr,
+  type PyDict,
+  PyFloat,
+  type PyValue,
+  pyRepr,
+  pyStr,
+  toPlain,
+} from './wire/python.js'
+export * from './wire/reading.js'
 export * from './wire/version.js'

@@ -92,7 +92,8 @@ export function parseLegacyHeaders(headers: HeaderBag): Verdict<LegacyHeaders> {
   })
 }
 
-function parseFloatText(text: string): number | undefined {
+/** Reads what Python's float() reads of a header; undefined if it would raise. */
+export function parseFloatText(text: string): number | undefined {
   return NUMBER.test(text) ? Number(text) : SPECIAL_FLOATS[text.toLowerCase()]
 }
 
