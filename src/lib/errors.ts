@@ -37,11 +37,7 @@ export class SubnetError<T extends ErrorData = ErrorData> extends Error {
 /** Codes thrown by `lib` itself. */
 export type LibErrorData =
   /** A value that the code guarantees is missing: a bug in Subreel. Report it with the message. */
-  | { code: 'LIB_ASSERTION'; what: string }
-  /** A shipped model file is not there: install the package again. */
-  | { code: 'LIB_MODEL_MISSING'; model: string }
-  /** A shipped model file has changed: install the package again. */
-  | { code: 'LIB_MODEL_CORRUPT'; model: string; expected: string; actual: string }
+  { code: 'LIB_ASSERTION'; what: string }
 
 export class LibError extends SubnetError<LibErrorData> {}
 

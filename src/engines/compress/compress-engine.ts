@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { type Clock, SystemClock } from '../../lib/clock.js'
 import { decodedFrameCount, type MediaTools, probeVideo } from '../../media/index.js'
 import { EngineError } from '../errors.js'
+import { mux } from '../mux.js'
 import type { CompressParams, CompressResult, Engine, EngineContext } from '../types.js'
 import { EncoderShelf } from './choose-encoder.js'
 import type { Effort, Encoder } from './encoders.js'
 import { type Found, findCrf } from './find-crf.js'
 import { Lab, type Objective } from './lab.js'
 import { pool, type QualityMeter } from './meter.js'
-import { mux } from './mux.js'
 import type { SearchGoal } from './search.js'
 import { checkSource, type Source } from './source.js'
 
@@ -124,7 +124,9 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.#options.meter.close?.()
+  }
 }
 
 function objectiveOf({ goal, model }: CompressParams): Objective {

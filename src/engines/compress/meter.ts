@@ -18,6 +18,7 @@ export interface QualityMeter {
   /** Stable name for logs and results, e.g. `libvmaf`. */
   readonly name: string
   measure(reference: string, distorted: string, options: MeasureOptions): Promise<Quality>
+  close?(): Promise<void>
 }
 
 /** How values of frames become one. */

@@ -4,9 +4,9 @@ import type { MeasureOptions, Quality, QualityMeter } from './meter.js'
 /** VMAF by the ONNX models that the validators run; needs no libvmaf in ffmpeg. */
 export class ScorerMeter implements QualityMeter {
   readonly name = 'onnx'
-  readonly #scorer: Pick<VmafScorer, 'score'>
+  readonly #scorer: VmafScorer
 
-  constructor(scorer: Pick<VmafScorer, 'score'>) {
+  constructor(scorer: VmafScorer) {
     this.#scorer = scorer
   }
 
@@ -17,5 +17,9 @@ export class ScorerMeter implements QualityMeter {
   ): Promise<Quality> {
     const { vmaf, vmafNeg } = await this.#scorer.score(reference, distorted, { every, signal })
     return { neg: vmafNeg.frames, base: vmaf.frames }
+  }
+
+  close(): Promise<void> {
+    return this.#scorer.close()
   }
 }

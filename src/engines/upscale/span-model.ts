@@ -1,6 +1,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { must } from '../../lib/errors.js'
-import { readModel } from '../../lib/models.js'
+import { ModelStore } from '../../scoring/metrics/index.js'
+import { EngineError } from '../errors.js'
 import { cut, paste, planTiles } from './tiles.js'
 
 /**
@@ -12,33 +13,50 @@ const BORDER = 20
 const TILE = 320
 const RGB = 3
 
+/** `auto` takes a GPU when one works; `cuda` and `cuda:N` never fall back. */
+export type SpanDevice = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
+
 export interface SpanOptions {
-  /** Threads of one run; 0 leaves it to the runtime. */
-  readonly threads?: number
-  /** In order of preference; `cpu` is always tried last. */
-  readonly providers?: readonly ('cuda' | 'cpu')[]
+  /** Threads of one run on the CPU; 0 leaves it to the runtime. */
+  readonly threads?: number | undefined
+  /** Default `cpu`. */
+  readonly device?: SpanDevice | undefined
 }
 
 /** SPAN (48 channels) as a function on rgb24 pictures. */
 export class SpanModel {
   readonly scale: 2 | 4
+  /** Where it truly runs: `cpu` or `cuda:N`. */
+  readonly device: string
   readonly #session: InferenceSession
 
-  private constructor(scale: 2 | 4, session: InferenceSession) {
+  private constructor(scale: 2 | 4, device: string, session: InferenceSession) {
     this.scale = scale
+    this.device = device
     this.#session = session
   }
 
-  /** Loads the shipped weights and checks their hash. */
+  /** Loads the shipped weights and checks their hash. @throws EngineError ENGINE_UNAVAILABLE */
   static async load(scale: 2 | 4, options: SpanOptions = {}): Promise<SpanModel> {
-    const model = await readModel(`spanx${scale}_ch48`)
-    const session = await InferenceSession.create(model.data, {
-      executionProviders: [...(options.providers ?? []).filter((name) => name !== 'cpu'), 'cpu'],
-      intraOpNumThreads: options.threads ?? 0,
-      // The arena keeps the largest run's memory; without patterns its size follows the tile.
-      enableMemPattern: false,
-    })
-    return new SpanModel(scale, session)
+    const store = await ModelStore.open()
+    const model = await store.read(`spanx${scale}_ch48`)
+    const { device = 'cpu', threads = 0 } = options
+    if (device !== 'cpu') {
+      const deviceId = Number(device.split(':')[1] ?? 0)
+      try {
+        const session = await createSession(model, { name: 'cuda', deviceId }, threads)
+        return new SpanModel(scale, `cuda:${deviceId}`, session)
+      } catch (cause) {
+        if (device !== 'auto') {
+          throw new EngineError(
+            { code: 'ENGINE_UNAVAILABLE', engine: 'span-onnx' },
+            `SPAN cannot run on ${device}: ${cause instanceof Error ? cause.message : cause}`,
+            { cause },
+          )
+        }
+      }
+    }
+    return new SpanModel(scale, 'cpu', await createSession(model, 'cpu', threads))
   }
 
   /** `width` x `height` rgb24 pixels in, `scale` times that out. Memory follows the tile, not the picture. */
@@ -74,4 +92,17 @@ export class SpanModel {
   close(): Promise<void> {
     return this.#session.release()
   }
+}
+
+function createSession(
+  model: Uint8Array,
+  provider: InferenceSession.ExecutionProviderConfig,
+  threads: number,
+): Promise<InferenceSession> {
+  return InferenceSession.create(model, {
+    executionProviders: [provider],
+    intraOpNumThreads: threads,
+    // Patterns would keep memory for every tile size that was ever seen.
+    enableMemPattern: false,
+  })
 }

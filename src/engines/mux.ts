@@ -4,9 +4,9 @@ import {
   type MediaInfo,
   type MediaTools,
   runFfmpeg,
-} from '../../media/index.js'
-import { setMp4Rotation } from '../mp4-rotation.js'
-import { soundArgs } from '../sound.js'
+} from '../media/index.js'
+import { setMp4Rotation } from './mp4-rotation.js'
+import { soundArgs } from './sound.js'
 
 /** The encoded picture and the sound of the source as one MP4, index in front, turned as the source was. */
 export async function mux(
