@@ -44,7 +44,7 @@ export class Network {
     return neurons.flatMap(({ hotkey, uid, axon }) =>
       axon === undefined || hotkey === this.self
         ? []
-        : { hotkey, uid, ip: axon.ip, port: axon.port },
+        : { hotkey, uid, ip: axon.ip, port: axon.port, version: axon.version },
     )
   }
 }

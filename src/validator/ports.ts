@@ -8,6 +8,8 @@ export interface MinerTarget {
   readonly uid: number
   readonly ip: string
   readonly port: number
+  /** SDK version integer from the chain. */
+  readonly version?: number
 }
 
 /** What a miner made of a request. Failing is an answer too, never an exception. */

@@ -1,0 +1,78 @@
+import type { Clock } from '../lib/clock.js'
+import type { CallOutcome, Dendrite, Target } from '../dendrite/index.js'
+import {
+  LengthCheck,
+  TaskWarrant,
+  VideoCompression,
+  VideoUpscaling,
+  WARRANT,
+} from '../protocol/index.js'
+import type { AskOptions, MinerAnswer, MinerClient, MinerTarget, MinerTask, Warrant } from './ports.js'
+
+/** How the state names what a warrant numbers. */
+const KINDS: Readonly<Record<number, string>> = {
+  [WARRANT.compression]: 'compress',
+  [WARRANT.upscaling]: 'upscale',
+  [WARRANT.generation]: 'generate',
+  [WARRANT.audio]: 'speech',
+}
+
+/** Talks to miners through the dendrite. Every failure of a miner comes back as an answer. */
+export class DendriteMinerClient implements MinerClient {
+  readonly #dendrite: Dendrite
+  readonly #clock: Clock
+
+  constructor(dendrite: Dendrite, clock: Clock) {
+    this.#dendrite = dendrite
+    this.#clock = clock
+  }
+
+  async warrant(miner: MinerTarget, options: AskOptions): Promise<Warrant | undefined> {
+    const outcome = await this.#dendrite.call(target(miner), TaskWarrant, {}, options)
+    if (!outcome.ok) return undefined
+    return { kinds: outcome.response.warrant_tasks.flatMap((task) => KINDS[task] ?? []) }
+  }
+
+  async maxLengthSeconds(miner: MinerTarget, options: AskOptions): Promise<number | undefined> {
+    const outcome = await this.#dendrite.call(target(miner), LengthCheck, {}, options)
+    return outcome.ok ? outcome.response.max_content_length : undefined
+  }
+
+  async ask(miner: MinerTarget, task: MinerTask, options: AskOptions): Promise<MinerAnswer> {
+    const started = this.#clock.monotonic()
+    const outcome = await this.#send(miner, task, options)
+    const latencyMs = this.#clock.monotonic() - started
+    if (!outcome.ok) {
+      const refused = outcome.kind === 'refused'
+      const status = outcome.statusCode === undefined ? '' : ` ${outcome.statusCode}`
+      // The text of a peer stays out of reasons: it is hostile, and the code says enough.
+      const reason = refused ? `the miner refused with status${status}` : `no answer: ${outcome.kind}`
+      return { ok: false, outcome: refused ? 'refused' : 'no_answer', latencyMs, reason }
+    }
+    const url = outcome.response.miner_response.optimized_video_url
+    if (url === '') return { ok: false, outcome: 'empty_url', latencyMs, reason: 'the miner answered without a URL' }
+    return { ok: true, url, latencyMs }
+  }
+
+  #send(miner: MinerTarget, task: MinerTask, options: AskOptions): Promise<VideoOutcome> {
+    const { roundId, url } = task
+    if (task.kind === 'upscaling') {
+      const miner_payload = { reference_video_url: url, task_type: task.taskType }
+      return this.#dendrite.call(target(miner), VideoUpscaling, { round_id: roundId, miner_payload }, options)
+    }
+    const miner_payload = {
+      reference_video_url: url,
+      vmaf_threshold: task.vmafThreshold,
+      target_codec: task.codec,
+      codec_mode: task.mode,
+      target_bitrate: task.targetBitrateMbps,
+    }
+    return this.#dendrite.call(target(miner), VideoCompression, { round_id: roundId, miner_payload }, options)
+  }
+}
+
+type VideoOutcome = CallOutcome<typeof VideoUpscaling> | CallOutcome<typeof VideoCompression>
+
+function target({ hotkey, ip, port, version }: MinerTarget): Target {
+  return { hotkey, ip, port, ...(version === undefined ? {} : { version }) }
+}
