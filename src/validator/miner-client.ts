@@ -1,5 +1,6 @@
-import type { Clock } from '../lib/clock.js'
+import { createHash } from 'node:crypto'
 import type { CallOutcome, Dendrite, Target } from '../dendrite/index.js'
+import type { Clock } from '../lib/clock.js'
 import {
   LengthCheck,
   TaskWarrant,
@@ -7,7 +8,14 @@ import {
   VideoUpscaling,
   WARRANT,
 } from '../protocol/index.js'
-import type { AskOptions, MinerAnswer, MinerClient, MinerTarget, MinerTask, Warrant } from './ports.js'
+import type {
+  AskOptions,
+  MinerAnswer,
+  MinerClient,
+  MinerTarget,
+  MinerTask,
+  Warrant,
+} from './ports.js'
 
 /** How the state names what a warrant numbers. */
 const KINDS: Readonly<Record<number, string>> = {
@@ -46,19 +54,33 @@ export class DendriteMinerClient implements MinerClient {
       const refused = outcome.kind === 'refused'
       const status = outcome.statusCode === undefined ? '' : ` ${outcome.statusCode}`
       // The text of a peer stays out of reasons: it is hostile, and the code says enough.
-      const reason = refused ? `the miner refused with status${status}` : `no answer: ${outcome.kind}`
+      const reason = refused
+        ? `the miner refused with status${status}`
+        : `no answer: ${outcome.kind}`
       return { ok: false, outcome: refused ? 'refused' : 'no_answer', latencyMs, reason }
     }
     const url = outcome.response.miner_response.optimized_video_url
-    if (url === '') return { ok: false, outcome: 'empty_url', latencyMs, reason: 'the miner answered without a URL' }
+    if (url === '')
+      return {
+        ok: false,
+        outcome: 'empty_url',
+        latencyMs,
+        reason: 'the miner answered without a URL',
+      }
     return { ok: true, url, latencyMs }
   }
 
   #send(miner: MinerTarget, task: MinerTask, options: AskOptions): Promise<VideoOutcome> {
-    const { roundId, url } = task
+    const { url } = task
+    const round_id = opaqueId(task.roundId)
     if (task.kind === 'upscaling') {
       const miner_payload = { reference_video_url: url, task_type: task.taskType }
-      return this.#dendrite.call(target(miner), VideoUpscaling, { round_id: roundId, miner_payload }, options)
+      return this.#dendrite.call(
+        target(miner),
+        VideoUpscaling,
+        { round_id, miner_payload },
+        options,
+      )
     }
     const miner_payload = {
       reference_video_url: url,
@@ -67,11 +89,21 @@ export class DendriteMinerClient implements MinerClient {
       codec_mode: task.mode,
       target_bitrate: task.targetBitrateMbps,
     }
-    return this.#dendrite.call(target(miner), VideoCompression, { round_id: roundId, miner_payload }, options)
+    return this.#dendrite.call(
+      target(miner),
+      VideoCompression,
+      { round_id, miner_payload },
+      options,
+    )
   }
 }
 
 type VideoOutcome = CallOutcome<typeof VideoUpscaling> | CallOutcome<typeof VideoCompression>
+
+/** What a miner sees of an id: nothing tells a round from a user's task. */
+function opaqueId(id: string): string {
+  return createHash('sha256').update(`subreel task ${id}`).digest('hex').slice(0, 32)
+}
 
 function target({ hotkey, ip, port, version }: MinerTarget): Target {
   return { hotkey, ip, port, ...(version === undefined ? {} : { version }) }

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { Chain, Metagraph, Neuron } from '#src/chain/types.js'
+import { silentLog } from '#src/lib/log.js'
+import { SeededRng } from '#src/lib/rng.js'
+import { toBlockNumber, toNetuid, toUid } from '#src/protocol/units.js'
+import { LEDGER_RULES } from '#src/scoring/ledger.js'
+import { OrganicDuty } from '#src/validator/duties/organic.js'
+import { LedgerState } from '#src/validator/ledger-state.js'
+import { Network } from '#src/validator/network.js'
+import { MinerStore } from '#src/validator/state/miners.js'
+import { openState, type StateDatabase } from '#src/validator/state/open.js'
+import { TaskStore } from '#src/validator/state/tasks.js'
+import { FakeClock } from '../support/fake-clock.js'
+import { answers, fails, hangs, MemoryFetcher, MemoryMiners } from '../support/validator-fakes.js'
+
+const NAMES = ['best', 'second', 'third'] as const
+
+let db: StateDatabase
+let clock: FakeClock
+let tasks: TaskStore
+let client: MemoryMiners
+let duty: OrganicDuty
+let tempDir: string
+
+function neuron(hotkey: string, uid: number): Neuron {
+  return {
+    hotkey,
+    uid: toUid(uid),
+    coldkey: 'c',
+    registeredAt: 1,
+    axon: { ip: '192.0.2.1', port: 8091, version: 1, protocol: 4 },
+  } as unknown as Neuron
+}
+
+beforeEach(async () => {
+  db = await openState(':memory:')
+  clock = new FakeClock()
+  tempDir = await mkdtemp(join(tmpdir(), 'subreel-test-'))
+  tasks = new TaskStore(db, clock)
+  client = new MemoryMiners()
+  const miners = new MinerStore(db, clock, 85)
+  const neurons = NAMES.map(neuron)
+  await miners.sync(neurons)
+  for (const hotkey of NAMES) await miners.warrant(hotkey, ['compress'])
+  const network = new Network({} as Chain, toNetuid(85), 'self' as Neuron['hotkey'])
+  const head = { number: toBlockNumber(10), hash: '0x' }
+  network.update(head, {
+    netuid: toNetuid(85),
+    block: head.number,
+    blockHash: '0x',
+    neurons,
+  } satisfies Metagraph)
+  const ledger = new LedgerState(LEDGER_RULES)
+  ledger.add(
+    'r',
+    1,
+    NAMES.map((hotkey, uid) => ({
+      hotkey,
+      uid,
+      kind: 'compression',
+      outcome: 'scored',
+      score: 0.9 - uid / 10,
+      reason: '',
+    })),
+  )
+  duty = new OrganicDuty(
+    { everyMs: 1000, concurrency: 8, maxMiners: 3, hedgeMs: 5_000, exploration: 0, tempDir },
+    {
+      network,
+      miners,
+      tasks,
+      client,
+      fetcher: new MemoryFetcher(),
+      check: async (path) => ({ ok: !path.includes('bad'), reason: 'bad' }),
+      ledger,
+      clock,
+      rng: new SeededRng('x'),
+      log: silentLog(),
+    },
+  )
+})
+
+afterEach(async () => {
+  await db.destroy()
+  await rm(tempDir, { recursive: true })
+})
+
+async function serve(params: unknown = { url: 'https://a.example/in.mp4' }) {
+  await tasks.add({
+    taskId: 't',
+    kind: 'compression',
+    origin: 'organic',
+    params,
+    timeoutSeconds: 60,
+  })
+  await duty.run(new AbortController().signal)
+}
+
+describe('organic tasks', () => {
+  it('go to the best miner and end completed with its checked answer', async () => {
+    client.behaviours.set('best', answers('https://a.example/out.mp4'))
+    await serve()
+    await duty.idle()
+    const task = await tasks.get('t')
+    assert.deepEqual(
+      [task?.status, task?.minerHotkey, task?.resultUrl],
+      ['completed', 'best', 'https://a.example/out.mp4'],
+    )
+    assert.deepEqual(
+      client.asked.map(({ hotkey }) => hotkey),
+      ['best'],
+    )
+    assert.deepEqual(await readdir(tempDir), [])
+  })
+
+  it('go to the next miner at once when one fails', async () => {
+    client.behaviours.set('best', fails('refused'))
+    client.behaviours.set('second', answers('https://a.example/out.mp4'))
+    await serve()
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.minerHotkey, 'second')
+  })
+
+  it('are hedged when a miner is slow: the first good answer wins', async () => {
+    client.behaviours.set('best', hangs)
+    client.behaviours.set('second', answers('https://a.example/out.mp4'))
+    await serve()
+    while (client.asked.length < 1) await new Promise((resolve) => setImmediate(resolve))
+    await clock.advance(4_999)
+    assert.equal(client.asked.length, 1)
+    await clock.advance(1)
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.minerHotkey, 'second')
+  })
+
+  it('fail with a code when no miner of the few that may be tried is good', async () => {
+    await serve()
+    await duty.idle()
+    const task = await tasks.get('t')
+    assert.deepEqual([task?.status, task?.errorCode], ['failed', 'TASK_NO_GOOD_ANSWER'])
+    assert.equal(client.asked.length, 3)
+  })
+
+  it('fail with a code when their parameters make no sense', async () => {
+    await serve({ url: 'not a url' })
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.errorCode, 'TASK_PARAMS_INVALID')
+    assert.equal(client.asked.length, 0)
+  })
+})
