@@ -10,8 +10,8 @@ import {
   eraBirth,
   InvalidTransaction,
   type SignedExtrinsic,
-  signatureHolds,
   STALE,
+  signatureHolds,
   timestampExtrinsic,
 } from './extrinsic.js'
 import { encodeMetadata, type MetadataVersion } from './metadata/metadata.js'

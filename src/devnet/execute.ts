@@ -1,4 +1,4 @@
-import { bodyLength, InvalidTransaction, PAYMENT, STALE } from './extrinsic.js'
+import { InvalidTransaction, PAYMENT, STALE } from './extrinsic.js'
 import { CALL_WEIGHT, inclusionFee } from './fees.js'
 import { withdraw } from './pallets/balances.js'
 import { type Context, Refusal } from './pallets/context.js'
@@ -20,7 +20,7 @@ export function validate(context: Context, pooled: Pooled): void {
   const { extrinsic, data } = pooled
   const account = context.state.read(System.Account, extrinsic.signer)
   if (extrinsic.nonce < account.nonce) throw new InvalidTransaction(STALE)
-  const fee = inclusionFee(bodyLength(data), extrinsic.call.free).total + extrinsic.tip
+  const fee = inclusionFee(data.length, extrinsic.call.free).total + extrinsic.tip
   if (fee > account.data.free) throw new InvalidTransaction(PAYMENT)
   try {
     checkBeforeInclusion(context, extrinsic.signer, extrinsic.call)
@@ -37,7 +37,7 @@ export function validate(context: Context, pooled: Pooled): void {
 export function execute(context: Context, pooled: Pooled, scripted: ScriptedRefusal): void {
   const { extrinsic, data } = pooled
   const { signer, call, nonce, tip } = extrinsic
-  const fee = inclusionFee(bodyLength(data), call.free).total + tip
+  const fee = inclusionFee(data.length, call.free).total + tip
   withdraw(context.state, signer, fee)
   const account = context.state.read(System.Account, signer)
   context.state.write(System.Account, [signer], { ...account, nonce: nonce + 1 })

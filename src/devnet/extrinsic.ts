@@ -3,7 +3,7 @@ import { ed25519Verify, sr25519Verify } from '@polkadot/util-crypto'
 import { multiAddress, multiSignature } from './runtime/frame-types.js'
 import type { Call, Runtime } from './runtime/runtime.js'
 import { fromHex, Reader, Writer } from './scale/bytes.js'
-import { bytes, compactBig, decode, encode, u32, u64 } from './scale/codec.js'
+import { bytes, compactBig, encode, u32, u64 } from './scale/codec.js'
 
 /** Why an extrinsic is not taken, in the words of `sc-rpc` and with its numbers. */
 export class InvalidTransaction extends Error {
@@ -139,6 +139,3 @@ export function timestampExtrinsic(runtime: Runtime, nowMs: bigint): Uint8Array 
   runtime.call.encode({ name: 'Timestamp', values: [{ name: 'set', values: [nowMs] }] }, out)
   return encode(bytes, out.done())
 }
-
-/** The size of an extrinsic without its length prefix. */
-export const bodyLength = (data: Uint8Array): number => decode(bytes, data).length

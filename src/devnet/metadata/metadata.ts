@@ -1,3 +1,4 @@
+import { opaqueExtrinsic } from '../runtime/apis.js'
 import { multiAddress, multiSignature } from '../runtime/frame-types.js'
 import type { Api, Pallet, Runtime } from '../runtime/runtime.js'
 import { type AnyEntry, HASHERS } from '../runtime/storage.js'
@@ -7,8 +8,8 @@ import {
   bytes,
   encode,
   str,
-  tuple,
   type TypeParam,
+  tuple,
   u8,
   unit,
   wrapper,
@@ -35,10 +36,14 @@ class MetadataEncoder {
   readonly #version: MetadataVersion
   readonly #types = new TypeRegistry()
   readonly #out = new Writer()
+  readonly #extra: AnyCodec
+  readonly #unchecked: AnyCodec
 
   constructor(runtime: Runtime, version: MetadataVersion) {
     this.#runtime = runtime
     this.#version = version
+    this.#extra = tuple<unknown[]>(...runtime.extensions.map((extension) => extension.extra))
+    this.#unchecked = uncheckedExtrinsic(runtime.call, this.#extra)
   }
 
   encode(): Uint8Array {
@@ -111,13 +116,13 @@ class MetadataEncoder {
 
   #extrinsic(): void {
     const { extensions } = this.#runtime
-    const extra = tuple<unknown[]>(...extensions.map((extension) => extension.extra))
     if (this.#version === 14) {
-      this.#ref(uncheckedExtrinsic(this.#runtime.call, extra))
+      this.#ref(this.#unchecked)
       u8.encode(4, this.#out)
     } else if (this.#version === 15) {
       u8.encode(4, this.#out)
-      for (const type of [multiAddress, this.#runtime.call, multiSignature, extra]) this.#ref(type)
+      for (const type of [multiAddress, this.#runtime.call, multiSignature, this.#extra])
+        this.#ref(type)
     } else {
       bytes.encode(Uint8Array.of(4, 5), this.#out)
       for (const type of [multiAddress, this.#runtime.call, multiSignature]) this.#ref(type)
@@ -138,7 +143,7 @@ class MetadataEncoder {
       this.#text(name)
       this.#list(Object.entries(method.inputs), ([input, type]) => {
         this.#text(input)
-        this.#ref(type)
+        this.#ref(type === opaqueExtrinsic ? this.#unchecked : type)
       })
       const opaque = method.opaque && this.#runtime.model < 393
       this.#ref(opaque ? bytes : method.output)
@@ -186,7 +191,7 @@ const runtimeType = wrapper('node_subtensor_runtime::Runtime', unit)
 const keyTuple = (entry: AnyEntry): AnyCodec =>
   tuple<unknown[]>(...entry.keys.map((key) => key.codec))
 
-/** Decoders of V14 read the address, call, signature and extra types from this type's parameters. */
+/** Decoders read the address, call, signature and extra types from this type's parameters. */
 function uncheckedExtrinsic(call: AnyCodec, extra: AnyCodec): AnyCodec {
   const params: TypeParam[] = [
     { name: 'Address', type: multiAddress },

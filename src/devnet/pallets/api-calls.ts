@@ -1,4 +1,5 @@
-import { metadataVersions, type MetadataVersion } from '../metadata/metadata.js'
+import { CALL_WEIGHT, inclusionFee } from '../fees.js'
+import { type MetadataVersion, metadataVersions } from '../metadata/metadata.js'
 import { APIS, type ApiArgs, type ApiMethod, type ApiResult, type Apis } from '../runtime/apis.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { inRange } from '../runtime/storage.js'
@@ -7,7 +8,6 @@ import { System } from '../runtime/system.js'
 import { Reader } from '../scale/bytes.js'
 import { type AnyCodec, bytes, encode } from '../scale/codec.js'
 import type { View } from '../state/view.js'
-import { CALL_WEIGHT, inclusionFee } from '../fees.js'
 import { dynamicInfoOf, stakeInfoOf } from './dynamic.js'
 import {
   hyperparams,
@@ -80,11 +80,13 @@ const HANDLERS: Handlers = {
     get_subnet_hyperparams: ({ state }, { netuid }) => hyperparamsIf(state, netuid),
     get_subnet_hyperparams_v2: ({ state }, { netuid }) => hyperparamsIf(state, netuid),
     get_dynamic_info: ({ state }, { netuid }) => dynamicInfoOf(state, netuid),
-    get_all_dynamic_info: ({ state }) => netuids(state).map((netuid) => dynamicInfoOf(state, netuid)),
+    get_all_dynamic_info: ({ state }) =>
+      netuids(state).map((netuid) => dynamicInfoOf(state, netuid)),
     get_metagraph: ({ state, block }, { netuid }) => metagraphOf(state, netuid, block),
     get_all_metagraphs: ({ state, block }) =>
       netuids(state).map((netuid) => metagraphOf(state, netuid, block)),
-    get_mechagraph: ({ state, block }, { netuid, mecid }) => metagraphOf(state, netuid, block, mecid),
+    get_mechagraph: ({ state, block }, { netuid, mecid }) =>
+      metagraphOf(state, netuid, block, mecid),
     get_selective_metagraph: ({ state, block }, { netuid, metagraph_indexes }) => {
       const whole = metagraphOf(state, netuid, block)
       return whole === undefined ? undefined : selectFields(whole, metagraph_indexes)
@@ -150,5 +152,3 @@ export function callApi(
   const result = encode(method.output, handler(context, args))
   return method.opaque && context.runtime.model < 393 ? encode(bytes, result) : result
 }
-
-

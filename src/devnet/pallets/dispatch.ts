@@ -10,11 +10,7 @@ import { setWeights } from './weights.js'
 
 type Calls = typeof SUBTENSOR_CALLS
 type Handlers = {
-  readonly [K in keyof Calls]: (
-    context: Context,
-    who: AccountId,
-    args: CallValue<Calls[K]>,
-  ) => void
+  readonly [K in keyof Calls]: (context: Context, who: AccountId, args: CallValue<Calls[K]>) => void
 }
 
 const SUBTENSOR: Partial<Handlers> = {
@@ -37,7 +33,8 @@ export function dispatch(context: Context, who: AccountId, call: Call): void {
     const dest = args['dest'] as EnumValue
     if (dest.name !== 'Id') throw new Refusal('DeadAccount', 'Balances')
     const keepAlive = name === 'transfer_keep_alive'
-    return transfer(context, who, dest.values[0] as string, args['value'] as bigint, keepAlive)
+    transfer(context, who, dest.values[0] as string, args['value'] as bigint, keepAlive)
+    return
   }
   const handler = (SUBTENSOR as Readonly<Record<string, Handler>>)[name]
   if (pallet !== 'SubtensorModule' || handler === undefined) {

@@ -1,17 +1,14 @@
-import { Subtensor } from '../runtime/subtensor-storage.js'
-import type { dynamicInfo } from '../runtime/metagraph-types.js'
-import type { stakeInfo } from '../runtime/subtensor-types.js'
 import type { AccountId } from '../runtime/frame-types.js'
+import type { dynamicInfo } from '../runtime/metagraph-types.js'
+import { Subtensor } from '../runtime/subtensor-storage.js'
+import type { stakeInfo } from '../runtime/subtensor-types.js'
 import type { Value } from '../scale/codec.js'
 import type { View } from '../state/view.js'
 import { subnetExists, subnetName } from './metagraph.js'
 import { stakeOf } from './neurons.js'
 
 /** One subnet's market figures: alpha is worth one TAO here, for the simulator has no pool. */
-export function dynamicInfoOf(
-  state: View,
-  netuid: number,
-): Value<typeof dynamicInfo> | undefined {
+export function dynamicInfoOf(state: View, netuid: number): Value<typeof dynamicInfo> | undefined {
   if (!subnetExists(state, netuid)) return undefined
   const of = Subtensor
   return {

@@ -1,5 +1,5 @@
 import { Subtensor } from '../runtime/subtensor-storage.js'
-import { type Context } from './context.js'
+import type { Context } from './context.js'
 import { netuids } from './metagraph.js'
 
 /** What happens at the start of every block, before its extrinsics. */

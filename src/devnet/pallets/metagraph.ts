@@ -1,7 +1,7 @@
 import type { AccountId } from '../runtime/frame-types.js'
 import { type MetagraphValue, SELECTIVE_NAMES } from '../runtime/metagraph-types.js'
 import { Subtensor } from '../runtime/subtensor-storage.js'
-import { type neuronInfoLite, type subnetHyperparamsV2 } from '../runtime/subtensor-types.js'
+import type { neuronInfoLite, subnetHyperparamsV2 } from '../runtime/subtensor-types.js'
 import type { Value } from '../scale/codec.js'
 import type { View } from '../state/view.js'
 import { mechanismIndex, stakeOf } from './neurons.js'

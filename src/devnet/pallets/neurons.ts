@@ -1,5 +1,5 @@
 import type { AccountId } from '../runtime/frame-types.js'
-import { type StorageEntry } from '../runtime/storage.js'
+import type { StorageEntry } from '../runtime/storage.js'
 import { Subtensor } from '../runtime/subtensor-storage.js'
 import type { View } from '../state/view.js'
 
@@ -116,9 +116,7 @@ export function neuronToPrune(state: View, netuid: number, block: number): numbe
     if (state.read(Subtensor.Keys, netuid, uid) === owner) continue
     const own = emission[uid] ?? 0n
     const worse =
-      best === undefined ||
-      own < best.emission ||
-      (own === best.emission && since < best.since)
+      best === undefined || own < best.emission || (own === best.emission && since < best.since)
     if (worse) best = { uid, emission: own, since }
   }
   return best?.uid

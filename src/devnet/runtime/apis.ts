@@ -92,11 +92,7 @@ export const APIS = {
     ),
   },
   StakeInfoRuntimeApi: {
-    get_stake_info_for_coldkey: method(
-      { coldkey_account: accountId },
-      vec(stakeInfo),
-      TYPED,
-    ),
+    get_stake_info_for_coldkey: method({ coldkey_account: accountId }, vec(stakeInfo), TYPED),
     get_stake_info_for_hotkey_coldkey_netuid: method(
       { hotkey_account: accountId, coldkey_account: accountId, netuid: u16 },
       option(stakeInfo),

@@ -1,4 +1,15 @@
-import { type AnyCodec, bytes, compactBig, type StructValue, u8, u16, u32, u64, u128, vec } from '../scale/codec.js'
+import {
+  type AnyCodec,
+  bytes,
+  compactBig,
+  type StructValue,
+  u8,
+  u16,
+  u32,
+  u64,
+  u128,
+  vec,
+} from '../scale/codec.js'
 import { accountId, boundedBytes, h256, multiAddress } from './frame-types.js'
 import type { Range } from './storage.js'
 

@@ -1,5 +1,5 @@
-import { u32, u64 } from '../scale/codec.js'
 import { fromHex } from '../scale/bytes.js'
+import { u32, u64 } from '../scale/codec.js'
 import { beaconConfiguration, pulse } from './frame-types.js'
 import { blake2, item, optional, palletStorage } from './storage.js'
 

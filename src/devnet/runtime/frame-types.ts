@@ -1,3 +1,4 @@
+import { fromHex, type Reader, toHex, type Writer } from '../scale/bytes.js'
 import {
   bytes,
   type Codec,
@@ -18,7 +19,6 @@ import {
   vec,
   wrapper,
 } from '../scale/codec.js'
-import { fromHex, type Reader, toHex, type Writer } from '../scale/bytes.js'
 
 /** A 32-byte account id as 0x-prefixed lower-case hex: hotkeys and coldkeys inside the node. */
 export type AccountId = string
@@ -211,4 +211,3 @@ export const pulse = struct('pallet_drand::types::Pulse', {
   randomness: boundedBytes,
   signature: boundedBytes,
 })
-

@@ -1,6 +1,26 @@
-import { bool, type Codec, compact, compactBig, option, struct, type StructValue, tuple, u8, u128, vec } from '../scale/codec.js'
+import {
+  bool,
+  type Codec,
+  compact,
+  compactBig,
+  option,
+  type StructValue,
+  struct,
+  tuple,
+  u8,
+  u128,
+  vec,
+} from '../scale/codec.js'
 import { type AccountId, accountId } from './frame-types.js'
-import { axonInfo, chainIdentity, fixedI128, stakeList, subnetIdentity, u16c, u64c } from './subtensor-types.js'
+import {
+  axonInfo,
+  chainIdentity,
+  fixedI128,
+  stakeList,
+  subnetIdentity,
+  u16c,
+  u64c,
+} from './subtensor-types.js'
 
 const u16List = vec(u16c)
 const u64List = vec(u64c)

@@ -94,7 +94,10 @@ export interface Event {
 export interface Api {
   readonly name: string
   readonly version: number
-  readonly methods: readonly { name: string; method: ApiMethod<Readonly<Record<string, AnyCodec>>, unknown> }[]
+  readonly methods: readonly {
+    name: string
+    method: ApiMethod<Readonly<Record<string, AnyCodec>>, unknown>
+  }[]
 }
 
 const API_VERSIONS: Readonly<Record<string, number>> = {
@@ -165,7 +168,10 @@ export class Runtime {
   decodeCall(input: Reader): Call {
     const outerValue = this.call.decode(input)
     const inner = outerValue.values[0] as EnumValue
-    const entry = must(this.#calls.get(outerValue.name)?.[inner.name], 'the entry of a decoded call')
+    const entry = must(
+      this.#calls.get(outerValue.name)?.[inner.name],
+      'the entry of a decoded call',
+    )
     const names = Object.keys(entry.args)
     return {
       pallet: outerValue.name,
@@ -199,7 +205,10 @@ export class Runtime {
   }
 }
 
-function filter<T extends object>(items: Readonly<Record<string, T>>, spec: number): Record<string, T> {
+function filter<T extends object>(
+  items: Readonly<Record<string, T>>,
+  spec: number,
+): Record<string, T> {
   return Object.fromEntries(Object.entries(items).filter(([, entry]) => inRange(entry, spec)))
 }
 
@@ -208,9 +217,9 @@ function filterApis(model: RuntimeModel): Api[] {
     .map(([name, methods]) => ({
       name,
       version: API_VERSIONS[name] ?? 1,
-      methods: Object.entries(filter<ApiMethod<Readonly<Record<string, AnyCodec>>, unknown>>(methods, model)).map(
-        ([method, entry]) => ({ name: method, method: entry }),
-      ),
+      methods: Object.entries(
+        filter<ApiMethod<Readonly<Record<string, AnyCodec>>, unknown>>(methods, model),
+      ).map(([method, entry]) => ({ name: method, method: entry })),
     }))
     .filter((api) => api.methods.length > 0)
 }
@@ -327,7 +336,10 @@ function outer(
 
 /** `System.Events`, whose type is the runtime's own. */
 function eventsEntry(event: Codec<EnumValue>) {
-  const record = struct('frame_system::EventRecord', { phase, event, topics: vec(h256) })
+  const record = struct('frame_system::EventRecord', { phase, event, topics: vec(h256) }, [
+    { name: 'E', type: event },
+    { name: 'T', type: h256 },
+  ])
   const entry = item<[], Value<typeof record>[]>([], vec(record), [])
   return palletStorage('System', { Events: entry }).Events
 }

@@ -19,7 +19,8 @@ export const HASHERS = {
 } as const
 export type Hasher = keyof typeof HASHERS
 
-const twox = (data: Uint8Array | string, bits: 64 | 128): Uint8Array => xxhashAsU8a(data, bits, true)
+const twox = (data: Uint8Array | string, bits: 64 | 128): Uint8Array =>
+  xxhashAsU8a(data, bits, true)
 
 function hash(hasher: Hasher, data: Uint8Array): Uint8Array {
   switch (hasher) {

@@ -60,11 +60,9 @@ export const Subtensor = palletStorage('SubtensorModule', {
   ChildKeys: item([...hotkeyIn], vec(tuple<[bigint, AccountId]>(u64, accountId)), []),
   ParentKeys: item([...hotkeyIn], vec(tuple<[bigint, AccountId]>(u64, accountId)), []),
   TotalHotkeyAlpha: item<[AccountId, number], bigint>([...hotkeyIn], u64, 0n),
-  TotalHotkeyShares: item<[AccountId, number], { bits: bigint }>(
-    [...hotkeyIn],
-    fixedI128,
-    { bits: 0n },
-  ),
+  TotalHotkeyShares: item<[AccountId, number], { bits: bigint }>([...hotkeyIn], fixedI128, {
+    bits: 0n,
+  }),
   AlphaDividendsPerSubnet: item<[number, AccountId], bigint>([...perHotkey], u64, 0n),
   LastHotkeyEmissionOnNetuid: item<[AccountId, number], bigint>([...hotkeyIn], u64, 0n),
   IdentitiesV2: optional([blake2(accountId)], chainIdentity),

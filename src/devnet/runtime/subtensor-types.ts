@@ -151,7 +151,6 @@ export const subnetHyperparamsV2 = struct(
   },
 )
 
-
 export const stakeInfo = struct('pallet_subtensor::rpc_info::stake_info::StakeInfo', {
   hotkey: accountId,
   coldkey: accountId,

@@ -41,13 +41,18 @@ export class Writer {
 
   /** SCALE compact form of a non-negative integer below 2^536. */
   compact(value: bigint): void {
-    if (value < 1n << 6n) return this.byte(Number(value) << 2)
-    if (value < 1n << 14n) return this.int((value << 2n) | 1n, 2)
-    if (value < 1n << 30n) return this.int((value << 2n) | 2n, 4)
-    let count = 4
-    while (value >> BigInt(count * 8) > 0n) count += 1
-    this.byte(((count - 4) << 2) | 3)
-    this.int(value, count)
+    if (value < 1n << 6n) {
+      this.byte(Number(value) << 2)
+    } else if (value < 1n << 14n) {
+      this.int((value << 2n) | 1n, 2)
+    } else if (value < 1n << 30n) {
+      this.int((value << 2n) | 2n, 4)
+    } else {
+      let count = 4
+      while (value >> BigInt(count * 8) > 0n) count += 1
+      this.byte(((count - 4) << 2) | 3)
+      this.int(value, count)
+    }
   }
 
   /** A copy of what was written. */

@@ -202,10 +202,19 @@ type Fields = Readonly<Record<string, AnyCodec>>
 export type StructValue<F extends Fields> = { -readonly [K in keyof F]: Value<F[K]> }
 
 /** A struct with named fields, in order. `path` is the Rust path, `::` between its parts. */
-export function struct<F extends Fields>(path: string, fields: F): Codec<StructValue<F>> {
+export function struct<F extends Fields>(
+  path: string,
+  fields: F,
+  params: readonly TypeParam[] = [],
+): Codec<StructValue<F>> {
   const list = Object.entries(fields)
   return {
-    shape: { kind: 'composite', path, fields: list.map(([name, type]) => ({ name, type })) },
+    shape: {
+      kind: 'composite',
+      path,
+      fields: list.map(([name, type]) => ({ name, type })),
+      params,
+    },
     minBytes: list.reduce((sum, [, type]) => sum + type.minBytes, 0),
     encode: (value, out) => {
       for (const [name, type] of list) type.encode(value[name], out)

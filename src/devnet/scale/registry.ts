@@ -1,5 +1,15 @@
 import type { Writer } from './bytes.js'
-import { type AnyCodec, bool, type Field, PRIMITIVES, type Shape, str, u8, u32, vec } from './codec.js'
+import {
+  type AnyCodec,
+  bool,
+  type Field,
+  PRIMITIVES,
+  type Shape,
+  str,
+  u8,
+  u32,
+  vec,
+} from './codec.js'
 
 /**
  * Numbers the types that metadata mentions and writes them as a `PortableRegistry` (scale-info 2).
@@ -17,12 +27,14 @@ export class TypeRegistry {
     const { shape } = codec
     if (shape.kind === 'composite' || shape.kind === 'variant') return this.#named(codec, shape)
     const parts = 'of' in shape ? [shape.of].flat().map((part) => this.id(part)) : []
-    const detail = shape.kind === 'primitive' ? shape.primitive : 'length' in shape ? shape.length : ''
+    const detail =
+      shape.kind === 'primitive' ? shape.primitive : 'length' in shape ? shape.length : ''
     return this.#add(codec, `${shape.kind} ${detail} ${parts.join()}`)
   }
 
   #named(codec: AnyCodec, shape: Shape & { kind: 'composite' | 'variant' }): number {
-    const fields = shape.kind === 'composite' ? shape.fields : shape.variants.flatMap((v) => v.fields)
+    const fields =
+      shape.kind === 'composite' ? shape.fields : shape.variants.flatMap((v) => v.fields)
     const parts = fields.map((f) => this.id(f.type))
     for (const param of shape.params ?? []) if (param.type !== undefined) this.id(param.type)
     const names =
@@ -70,7 +82,8 @@ export class TypeRegistry {
     switch (shape.kind) {
       case 'composite':
         out.byte(0)
-        return this.#writeFields(shape.fields, out)
+        this.#writeFields(shape.fields, out)
+        return
       case 'variant':
         out.byte(1)
         out.compact(BigInt(shape.variants.length))
@@ -83,11 +96,13 @@ export class TypeRegistry {
         return
       case 'sequence':
         out.byte(2)
-        return this.ref(shape.of, out)
+        this.ref(shape.of, out)
+        return
       case 'array':
         out.byte(3)
         u32.encode(shape.length, out)
-        return this.ref(shape.of, out)
+        this.ref(shape.of, out)
+        return
       case 'tuple':
         out.byte(4)
         out.compact(BigInt(shape.of.length))
@@ -95,10 +110,12 @@ export class TypeRegistry {
         return
       case 'primitive':
         out.byte(5)
-        return u8.encode(PRIMITIVES.indexOf(shape.primitive), out)
+        u8.encode(PRIMITIVES.indexOf(shape.primitive), out)
+        return
       case 'compact':
         out.byte(6)
-        return this.ref(shape.of, out)
+        this.ref(shape.of, out)
+        return
     }
   }
 
