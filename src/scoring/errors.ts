@@ -1,0 +1,13 @@
+import { SubnetError } from '../lib/errors.js'
+
+export type ScoringErrorData =
+  /** The reference itself cannot be judged against: it is missing, damaged, too short or too small. Give another one; no miner is to blame. */
+  | { code: 'SCORING_REFERENCE_UNUSABLE'; detail: string }
+  /** The models failed on a result that decodes: the fault is on this side. Score it again later; never count it as 0. */
+  | { code: 'SCORING_METRIC_FAILED'; result: string }
+  /** A score record is not readable: it is no JSON, or not of version 1. Give the file that `subreel score --json` wrote. */
+  | { code: 'SCORING_RECORD_INVALID'; detail: string }
+  /** The request has no results, too many results or a parameter out of range. Correct the named parameter. */
+  | { code: 'SCORING_REQUEST_INVALID'; detail: string }
+
+export class ScoringError extends SubnetError<ScoringErrorData> {}

@@ -1,0 +1,284 @@
+import {
+  chromaGate,
+  type FrameColour,
+  grayGate,
+  type ToneFrame,
+  type ToneVerdict,
+  toneAggregate,
+} from '../formulas/evidence.js'
+import { mean } from '../formulas/numbers.js'
+import type { GateOutcome } from '../types.js'
+import { failed, gate, passed } from './codes.js'
+import { ResidualSketch } from './copies.js'
+import {
+  type CellGrid,
+  cellMeans,
+  gridFor,
+  meanAbsoluteDifference,
+  meanOf,
+  meanSaturation,
+  type Planes,
+} from './planes.js'
+import { measureTone, medianTone, type ToneCells, toneCells } from './tone.js'
+
+/** Limits of the gates on content. Luma is 8 bit, limited range. */
+export const CONTENT = {
+  frameCountTolerance: 1,
+  minReferenceFrames: 10,
+  /** Mean luma below which a frame is black, and how far it must lie below the reference. */
+  blackLuma: 20,
+  blackDrop: 6,
+  /** Mean change between frames from which the reference counts as moving. */
+  movingChange: 0.6,
+  /** A frame is frozen when it changes less than this share of the reference's change. */
+  frozenShare: 0.1,
+  /** A frame is misplaced when a neighbour's reference is nearer by this factor. */
+  misplacedShare: 0.7,
+  /** Share of moving frames that an encoder may blend with their neighbours. */
+  misplacedTolerance: 0.05,
+  minCorrelation: 0.85,
+  /** A frozen frame also resembles the reference of the frame before, by this factor. */
+  frozenLikeness: 0.8,
+  /** Bias of a cell over the whole clip that speaks of something drawn, and how many such cells. */
+  overlayBias: 12,
+  overlayCells: 4,
+} as const
+
+/** One reference frame, measured once for all results. */
+export interface ReferenceFrame {
+  readonly planes: Planes
+  readonly grid: CellGrid
+  readonly cells: ToneCells
+  readonly luma: number
+  readonly saturation: number
+  /** Mean change from the frame before; 0 for the first. */
+  readonly change: number
+}
+
+export function measureReference(
+  planes: Planes,
+  previous: ReferenceFrame | undefined,
+): ReferenceFrame {
+  const grid = gridFor(planes.width, planes.height)
+  return {
+    planes,
+    grid,
+    cells: cellsOf(planes, grid),
+    luma: meanOf(planes.y),
+    saturation: meanSaturation(planes),
+    change: previous === undefined ? 0 : meanAbsoluteDifference(planes.y, previous.planes.y),
+  }
+}
+
+function cellsOf(planes: Planes, grid: CellGrid): ToneCells {
+  const { width, height } = planes
+  const [cw, ch] = [Math.ceil(width / 2), Math.ceil(height / 2)]
+  return toneCells(
+    cellMeans(planes.y, width, height, grid),
+    cellMeans(planes.u, cw, ch, grid),
+    cellMeans(planes.v, cw, ch, grid),
+  )
+}
+
+/** Follows one result beside its reference, frame by frame, in memory that grows by few numbers. */
+export class ContentComparison {
+  readonly sketch = new ResidualSketch()
+  #frames = 0
+  #identical = true
+  #black: number[] = []
+  #frozen: number[] = []
+  #misplaced: number[] = []
+  #moving = 0
+  #correlations: number[] = []
+  #referenceColour: FrameColour[] = []
+  #resultColour: FrameColour[] = []
+  #tone: ToneFrame[] = []
+  #bias: Float64Array | undefined
+  #previous: { reference: ReferenceFrame; y: Uint8Array } | undefined
+
+  /** Frames must come in order; `planes` may be reused by the caller after the call. */
+  add(reference: ReferenceFrame, planes: Planes): void {
+    const index = this.#frames
+    this.#frames += 1
+    const luma = meanOf(planes.y)
+    const cells = cellsOf(planes, reference.grid)
+    const error = meanAbsoluteDifference(planes.y, reference.planes.y)
+    this.#identical = this.#identical && error === 0
+    if (luma < CONTENT.blackLuma && reference.luma - luma >= CONTENT.blackDrop) {
+      this.#black.push(index)
+    }
+    this.#checkMotion(index, reference, planes, error)
+    this.#referenceColour.push({ y: reference.luma, s: reference.saturation })
+    this.#resultColour.push({ y: luma, s: meanSaturation(planes) })
+    const correlation = correlate(reference.cells.y, cells.y)
+    if (correlation !== undefined) this.#correlations.push(correlation)
+    this.#tone.push(measureTone(reference.cells, cells, reference.grid))
+    this.#bias ??= new Float64Array(cells.y.length)
+    for (const [i, value] of cells.y.entries()) {
+      this.#bias[i] = (this.#bias[i] ?? 0) + value - (reference.cells.y[i] ?? 0)
+    }
+    this.sketch.add(index, reference.planes.y, planes.y)
+    this.#previous = { reference, y: Uint8Array.from(planes.y) }
+  }
+
+  #checkMotion(index: number, reference: ReferenceFrame, planes: Planes, error: number): void {
+    const previous = this.#previous
+    if (previous === undefined || reference.change < CONTENT.movingChange) return
+    this.#moving += 1
+    const late = meanAbsoluteDifference(planes.y, previous.reference.planes.y)
+    const early = meanAbsoluteDifference(previous.y, reference.planes.y)
+    const change = meanAbsoluteDifference(planes.y, previous.y)
+    const before = meanAbsoluteDifference(previous.y, previous.reference.planes.y)
+    const still = change <= CONTENT.frozenShare * reference.change
+    if (still && late < CONTENT.frozenLikeness * error) this.#frozen.push(index)
+    else if (
+      late < CONTENT.misplacedShare * error ||
+      early < CONTENT.misplacedShare * Math.min(before, reference.change)
+    ) {
+      this.#misplaced.push(index)
+    }
+  }
+
+  /** Verdicts on everything seen. `allowFrozenTail`: frames at the end that an upscaler may repeat. */
+  gates(
+    count: { readonly reference: number; readonly result: number },
+    options: { readonly allowFrozenTail: number; readonly sameCodec: boolean },
+  ): readonly GateOutcome[] {
+    const counted = gate(
+      'frame-count',
+      Math.abs(count.reference - count.result) <= CONTENT.frameCountTolerance,
+      `${count.result} frames, reference ${count.reference}`,
+    )
+    if (this.#frames === 0) return [counted, failed('same-content', 'no frame could be compared')]
+    const correlation = this.#correlations.length === 0 ? 1 : mean(this.#correlations)
+    const same = gate(
+      'same-content',
+      correlation >= CONTENT.minCorrelation,
+      `areas correlate by ${correlation.toFixed(3)}; at least ${CONTENT.minCorrelation} is asked`,
+    )
+    // Of another picture nothing more can be said.
+    if (!same.passed) return [counted, same]
+    const lastAllowed = count.reference - options.allowFrozenTail
+    const frozen = this.#frozen.filter((index) => index < lastAllowed)
+    const misplacedMax = Math.max(1, Math.floor(this.#moving * CONTENT.misplacedTolerance))
+    return [
+      counted,
+      same,
+      frameList('black-frames', this.#black, 0, 'black'),
+      frameList('frozen-frames', frozen, 0, 'frozen'),
+      frameList('frame-order', this.#misplaced, misplacedMax, 'nearer to a neighbour'),
+      this.#grayGate(),
+      this.#chromaGate(),
+      this.#toneGate(),
+      this.#overlayGate(),
+      gate(
+        'unchanged-input',
+        !(this.#identical && options.sameCodec),
+        this.#identical ? 'every frame equals the reference' : 'frames differ from the reference',
+      ),
+    ]
+  }
+
+  #grayGate(): GateOutcome {
+    const verdict = grayGate(this.#referenceColour, this.#resultColour)
+    return gate(
+      'gray',
+      verdict.ok,
+      `${(verdict.ratio * 100).toFixed(0)} % of ${verdict.checked} coloured frames lost their colour`,
+    )
+  }
+
+  #chromaGate(): GateOutcome {
+    const verdict = chromaGate(
+      this.#referenceColour.map((frame) => frame.s),
+      this.#resultColour.map((frame) => frame.s),
+    )
+    return gate(
+      'chroma',
+      verdict.ok,
+      verdict.ratio === undefined
+        ? 'the reference has no colour'
+        : `${(verdict.ratio * 100).toFixed(0)} % of chroma energy kept`,
+    )
+  }
+
+  #toneGate(): GateOutcome {
+    const { verdict, worst } = this.tone()
+    if (!verdict.detected) return passed('tone', `tone kept: ${worst}`)
+    return failed(
+      'tone',
+      verdict.verificationFailed ? 'tone could not be compared on most frames' : worst,
+    )
+  }
+
+  /** Five stretches of the clip, each judged by its middle frame. */
+  tone(): { readonly verdict: ToneVerdict; readonly worst: string } {
+    const stretches = Array.from({ length: 5 }, (_, i) =>
+      this.#tone.slice(
+        Math.floor((i * this.#tone.length) / 5),
+        Math.floor(((i + 1) * this.#tone.length) / 5),
+      ),
+    )
+    // A flat clip has no tone to measure; its brightness and colour are still held by the overlay gate.
+    const usable = this.#tone.filter((frame) => frame.reliable).length
+    const frames = stretches.filter((stretch) => stretch.length > 0).map(medianTone)
+    const verdict = toneAggregate(usable === 0 ? [] : frames)
+    const most = (pick: (frame: ToneFrame) => number): number =>
+      frames.reduce((far, frame) => (Math.abs(pick(frame)) > Math.abs(far) ? pick(frame) : far), 0)
+    const worst = [
+      `slope ${(1 + most((frame) => (frame.slope ?? 1) - 1)).toFixed(4)}`,
+      `offset ${most((frame) => frame.offset ?? 0).toFixed(2)}`,
+      `curve ${most((frame) => frame.toneCurveDelta ?? 0).toFixed(2)}`,
+      `bend ${most((frame) => frame.nonlinearDelta ?? 0).toFixed(2)}`,
+      `tiles ${most((frame) => frame.localAlertTiles ?? 0)}`,
+      `saturation ${(1 + most((frame) => (frame.saturationRatio ?? 1) - 1)).toFixed(3)}`,
+      `hue ${most((frame) => frame.hueShiftDegrees ?? 0).toFixed(2)}°`,
+      `chroma shift ${most((frame) => frame.chromaMeanShift ?? 0).toFixed(2)}`,
+    ].join(', ')
+    return { verdict, worst }
+  }
+
+  #overlayGate(): GateOutcome {
+    const bias = [...(this.#bias ?? [])].map((total) => Math.abs(total / this.#frames))
+    // A coarse encode is off everywhere by a little; what is drawn is off in a few places by a lot.
+    const usual = [...bias].sort((a, b) => a - b)[bias.length >> 1] ?? 0
+    const limit = Math.max(CONTENT.overlayBias, 8 * usual)
+    const marked = bias.filter((value) => value >= limit).length
+    return gate(
+      'overlay',
+      marked < CONTENT.overlayCells,
+      `${marked} of ${bias.length} areas are off by ${limit.toFixed(0)} levels over the whole clip`,
+    )
+  }
+}
+
+function frameList(
+  code: 'black-frames' | 'frozen-frames' | 'frame-order',
+  frames: readonly number[],
+  allowed: number,
+  what: string,
+): GateOutcome {
+  const shown = frames.slice(0, 5).join(', ')
+  const more = frames.length > 5 ? ' …' : ''
+  const detail =
+    frames.length === 0 ? `no frame is ${what}` : `${frames.length} ${what}: ${shown}${more}`
+  return gate(code, frames.length <= allowed, detail)
+}
+
+/** Pearson correlation; `undefined` where the reference is flat. */
+function correlate(a: Float64Array, b: Float64Array): number | undefined {
+  const meanA = mean([...a])
+  const meanB = mean([...b])
+  let aa = 0
+  let ab = 0
+  let bb = 0
+  for (let i = 0; i < a.length; i += 1) {
+    const x = (a[i] ?? 0) - meanA
+    const y = (b[i] ?? 0) - meanB
+    aa += x * x
+    ab += x * y
+    bb += y * y
+  }
+  if (a.length === 0 || Math.sqrt(aa / a.length) < 4) return undefined
+  return bb === 0 ? 0 : ab / Math.sqrt(aa * bb)
+}
