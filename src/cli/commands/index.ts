@@ -4,4 +4,6 @@ import type { Command } from '../command.js'
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => (await import('./config.js')).command,
   doctor: async () => (await import('./doctor.js')).command,
+  score: async () => (await import('./score.js')).command,
+  verify: async () => (await import('./verify.js')).command,
 }

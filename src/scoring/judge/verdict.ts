@@ -1,0 +1,192 @@
+import {
+  COMPRESSION,
+  COMPRESSION_FORMULAS,
+  type CompressionFormula,
+} from '../formulas/compression.js'
+import { mean, unit } from '../formulas/numbers.js'
+import { UPSCALING, upscaleQuality, upscaleScoreFromQuality } from '../formulas/upscaling.js'
+import { failed, gate } from '../gates/codes.js'
+import type { GateOutcome, MetricSeries, ScoreRecord } from '../types.js'
+
+/** Limits of the gates that need the metrics. */
+export const QUALITY = {
+  /** The most that VMAF may lie above VMAF NEG: coarse honest encodes reach 3.1, sharpened ones start at 4.4. */
+  maxGap: 4,
+  /** How far the worst stretch may lie below the threshold, and how long a stretch is. */
+  worstBelow: 20,
+  worstShare: 0.05,
+  worstFrames: 3,
+} as const
+
+/** A score and why: everything in a record that follows from its gates, metrics and parameters. */
+export interface Verdict {
+  readonly score: number
+  readonly reason: string
+  readonly gates: readonly GateOutcome[]
+  readonly formula: ScoreRecord['formula']
+}
+
+const times = (value: number): string => value.toFixed(value < 10 ? 2 : 1)
+
+function refusal(
+  gates: readonly GateOutcome[],
+  formula: ScoreRecord['formula'],
+): Verdict | undefined {
+  const broken = gates.find((outcome) => !outcome.passed)
+  if (broken === undefined) return undefined
+  return { score: 0, reason: `Scored 0 by gate ${broken.code}: ${broken.detail}.`, gates, formula }
+}
+
+/** Mean of the worst stretch of consecutive frames. */
+export function worstStretch(frames: readonly number[]): number {
+  const length = Math.min(
+    frames.length,
+    Math.max(QUALITY.worstFrames, Math.round(frames.length * QUALITY.worstShare)),
+  )
+  let worst = Number.POSITIVE_INFINITY
+  for (let start = 0; start + length <= frames.length; start += 1) {
+    worst = Math.min(worst, mean(frames.slice(start, start + length)))
+  }
+  return Number.isFinite(worst) ? worst : 0
+}
+
+export interface CompressionFacts {
+  readonly gates: readonly GateOutcome[]
+  /** Absent where a gate closed before the models ran. */
+  readonly vmaf: MetricSeries | undefined
+  readonly vmafNeg: MetricSeries | undefined
+  /** Bytes out / bytes in. */
+  readonly rate: number
+  readonly threshold: number
+  readonly formula: CompressionFormula
+}
+
+/** Score of a compressed result. Pure: the same facts give the same verdict everywhere. */
+export function judgeCompression(facts: CompressionFacts): Verdict {
+  const formula = { name: facts.formula, constants: { ...COMPRESSION, ...QUALITY } }
+  const early = refusal(facts.gates, formula)
+  if (early !== undefined) return early
+  const { vmaf, vmafNeg, threshold, rate } = facts
+  if (vmaf === undefined || vmafNeg === undefined) {
+    return refusedWithoutMetrics(facts.gates, formula)
+  }
+  const gap = vmaf.harmonicMean - vmafNeg.harmonicMean
+  const worst = worstStretch(vmafNeg.frames)
+  const gates = [
+    ...facts.gates,
+    gate(
+      'vmaf-gap',
+      gap <= QUALITY.maxGap,
+      `VMAF ${vmaf.harmonicMean.toFixed(2)} lies ${gap.toFixed(2)} above VMAF NEG; at most ${QUALITY.maxGap} is allowed`,
+    ),
+    gate(
+      'even-quality',
+      worst >= threshold - QUALITY.worstBelow,
+      `the worst stretch has VMAF NEG ${worst.toFixed(2)}; at least ${threshold - QUALITY.worstBelow} is asked`,
+    ),
+  ]
+  // Below the cutoff the quality itself is the reason, whatever else is wrong.
+  const tooLow = vmafNeg.harmonicMean < threshold - COMPRESSION.softMargin
+  const late = tooLow ? undefined : refusal(gates, formula)
+  if (late !== undefined) return late
+  const result = COMPRESSION_FORMULAS[facts.formula]({
+    vmaf: vmafNeg.harmonicMean,
+    rate,
+    threshold,
+  })
+  const quality = vmafNeg.harmonicMean.toFixed(2)
+  const where = {
+    no_compression: `the file is ${times(1 / rate)} times smaller, which is no compression`,
+    below_cutoff: `VMAF NEG ${quality} is more than ${COMPRESSION.softMargin} below the threshold of ${threshold}`,
+    soft: `VMAF NEG ${quality} is below the threshold of ${threshold}, and the file is ${times(1 / rate)} times smaller`,
+    above: `VMAF NEG ${quality} meets the threshold of ${threshold}, and the file is ${times(1 / rate)} times smaller`,
+  }[result.zone]
+  return {
+    score: result.score,
+    reason: `Scored ${result.score.toFixed(4)}: ${where}.`,
+    gates,
+    formula,
+  }
+}
+
+function refusedWithoutMetrics(
+  gates: readonly GateOutcome[],
+  formula: ScoreRecord['formula'],
+): Verdict {
+  const missing = failed('readable', 'no metric was measured')
+  return {
+    score: 0,
+    reason: 'Scored 0: no metric was measured.',
+    gates: [...gates, missing],
+    formula,
+  }
+}
+
+/** What judged the quality of an upscaled result. */
+export type UpscaleQuality =
+  | {
+      /** How much of the way from bicubic to the reference was gone, by VMAF NEG. */
+      readonly metric: 'vmaf-neg-gain'
+      /** VMAF NEG of the judge's own bicubic upscale of the same input. */
+      readonly baseline: number
+    }
+  | { readonly metric: 'pieapp'; readonly pieapp: number }
+
+export interface UpscalingFacts {
+  readonly gates: readonly GateOutcome[]
+  readonly vmaf: MetricSeries | undefined
+  readonly vmafNeg: MetricSeries | undefined
+  readonly contentLengthSeconds: number
+  readonly quality: UpscaleQuality | undefined
+}
+
+/**
+ * Share of the way from bicubic (0) to the reference (1) that a result has gone. Plain bicubic is
+ * what everybody has already: it is worth 0, and so is anything below it.
+ */
+export function gainOverBaseline(vmafNeg: number, baseline: number): number {
+  return baseline >= 100 ? 0 : unit((vmafNeg - baseline) / (100 - baseline))
+}
+
+/** Score of an upscaled result. Pure. */
+export function judgeUpscaling(facts: UpscalingFacts): Verdict {
+  const { gates, vmaf, vmafNeg, quality } = facts
+  const name = quality?.metric === 'pieapp' ? 'vidaio-upscaling' : 'upscaling-gain'
+  const formula = { name, constants: { ...UPSCALING } }
+  const early = refusal(gates, formula)
+  if (early !== undefined) return early
+  if (vmaf === undefined || vmafNeg === undefined || quality === undefined) {
+    return refusedWithoutMetrics(gates, formula)
+  }
+  const value =
+    quality.metric === 'pieapp'
+      ? upscaleQuality(quality.pieapp)
+      : gainOverBaseline(vmafNeg.harmonicMean, quality.baseline)
+  if (vmaf.harmonicMean < UPSCALING.minVmaf) {
+    const reason = `Scored 0: VMAF ${vmaf.harmonicMean.toFixed(2)} is below ${UPSCALING.minVmaf}.`
+    return { score: 0, reason, gates, formula }
+  }
+  if (value <= 0) {
+    const reason =
+      quality.metric === 'pieapp'
+        ? `Scored 0: PIE-APP ${quality.pieapp.toFixed(3)} is the worst there is.`
+        : `Scored 0: VMAF NEG ${vmafNeg.harmonicMean.toFixed(2)} is no better than plain bicubic's ${quality.baseline.toFixed(2)}.`
+    return { score: 0, reason, gates, formula }
+  }
+  const result = upscaleScoreFromQuality({
+    quality: value,
+    vmaf: vmaf.harmonicMean,
+    contentLengthSeconds: facts.contentLengthSeconds,
+  })
+  const score = unit(result.score)
+  const how =
+    quality.metric === 'pieapp'
+      ? `PIE-APP ${quality.pieapp.toFixed(3)}`
+      : `VMAF NEG ${vmafNeg.harmonicMean.toFixed(2)} against plain bicubic's ${quality.baseline.toFixed(2)}`
+  return {
+    score,
+    reason: `Scored ${score.toFixed(4)}: ${how} is quality ${value.toFixed(3)}, over ${facts.contentLengthSeconds.toFixed(1)} s of video.`,
+    gates,
+    formula,
+  }
+}
