@@ -89,3 +89,10 @@ export function url(...schemes: readonly string[]) {
 export function secretUrl(...schemes: readonly string[]) {
   return url(...schemes).transform((value) => new Secret(value))
 }
+
+/** Where models run: auto, cpu, cuda or cuda:N. */
+export function device() {
+  const named = z.literal(['auto', 'cpu', 'cuda'])
+  const numbered = z.templateLiteral(['cuda:', z.int().min(0)])
+  return z.preprocess(trimmed, z.union([named, numbered], 'must be auto, cpu, cuda or cuda:N'))
+}

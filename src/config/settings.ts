@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { z } from 'zod'
 import {
   bool,
+  device,
   int,
   list,
   number,
@@ -172,10 +173,7 @@ export const SETTINGS = {
   }),
   device: setting({
     env: 'SUBREEL_DEVICE',
-    schema: text().refine(
-      (value) => /^(auto|cpu|cuda(:\d+)?)$/.test(value),
-      'must be auto, cpu, cuda or cuda:N',
-    ),
+    schema: device(),
     default: 'auto',
     help: 'Where models run. cuda never falls back silently; auto may use the CPU.',
   }),

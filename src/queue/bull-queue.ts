@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.js'
 import { describeError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { QueueError } from './errors.js'
-import { laneCapacity, meanJobMs, waitMs } from './estimate.js'
+import { laneCapacity, meanJobMs, type WorkerReport, waitMs } from './estimate.js'
 import { jobId } from './job-id.js'
 import {
   cancelChannel,
@@ -171,14 +171,25 @@ export class BullJobQueue implements JobQueue {
         payload: request.payload,
         expiresAtMs: nowMs + request.timeoutMs,
       }
+      const priority = lanePriority({
+        nowMs,
+        laneStartMs: place.laneStartMs,
+        stake: request.stake,
+        maxWaitMs,
+      })
+      const aheadMs = await this.#aheadMs(lane, place, priority, workers)
+      if (aheadMs > request.timeoutMs) {
+        await this.#redis.zrem(keys.reserved, id)
+        metrics?.enqueued.inc({ kind: request.kind, outcome: 'late' })
+        throw new QueueError(
+          { code: 'QUEUE_LATE', kind: request.kind, retryAfterMs: aheadMs },
+          `the ${request.kind} jobs ahead take ${Math.ceil(aheadMs / 1_000)} s, longer than the caller waits`,
+          { retryable: true },
+        )
+      }
       const adding = lane.add(request.kind, data, {
         jobId: id,
-        priority: lanePriority({
-          nowMs,
-          laneStartMs: place.laneStartMs,
-          stake: request.stake,
-          maxWaitMs,
-        }),
+        priority,
         attempts,
         backoff: { type: 'exponential', delay: backoffMs, jitter: 0.5 },
         removeOnComplete: { age: Math.ceil(keepMs / 1_000) },
@@ -252,6 +263,15 @@ export class BullJobQueue implements JobQueue {
     })
   }
 
+  async forget(id: string): Promise<void> {
+    await this.#ask(async () => {
+      const found = await this.#find(id)
+      if (found?.state !== undefined && !ENDED.has(found.state)) return
+      await found?.job.remove()
+      await this.#redis.del(recordKey(this.#settings.prefix, id))
+    })
+  }
+
   async capacity(kind: JobKind): Promise<Capacity> {
     const { prefix, maxWaiting } = this.#settings
     return this.#ask(async () => {
@@ -277,6 +297,21 @@ export class BullJobQueue implements JobQueue {
     }
     for (const queue of this.#lanes.values()) await queue.close().catch(() => {})
     this.#redis.disconnect()
+  }
+
+  /** Measured time until a job of this priority would start; 0 while nothing was measured. */
+  async #aheadMs(
+    lane: Queue<JobData>,
+    place: { readonly waiting: number; readonly active: number },
+    priority: number,
+    workers: readonly WorkerReport[],
+  ): Promise<number> {
+    if (place.waiting === 0 || workers.every((worker) => worker.meanMs === 0)) return 0
+    const slots = workers.reduce((sum, worker) => sum + worker.slots, 0)
+    // BullMQ's score is the priority in the upper bits and the order of arrival in the lower ones.
+    const score = (priority + 1) * 2 ** 32
+    const before = await this.#redis.zcount(lane.toKey('prioritized'), '-inf', `(${score}`)
+    return Math.round(waitMs(place.active + before, slots, meanJobMs(workers)))
   }
 
   #lane(kind: JobKind): Queue<JobData> {

@@ -153,6 +153,11 @@ export class BullWorkers {
     await this.#report()
   }
 
+  /** True while `kind` is paused here. */
+  isPaused(kind: JobKind): boolean {
+    return this.#lanes.get(kind)?.paused !== undefined
+  }
+
   /** Jobs running in this process. */
   get running(): number {
     return this.#runs.size
@@ -225,6 +230,7 @@ export class BullWorkers {
         payload: parsed.data.payload as P,
         signal,
         attempt: job.attemptsStarted,
+        expiresAtMs: parsed.data.expiresAtMs,
         progress: this.#progressOf(run, fence, startedMs),
       }
       const result = await processor(context)

@@ -5,6 +5,8 @@ import type { JobKind } from './types.js'
 export class QueueError extends SubnetError<
   /** Every place of the lane is taken; send the task again after `retryAfterMs`. */
   | { code: 'QUEUE_FULL'; kind: JobKind; retryAfterMs: number }
+  /** The jobs ahead would take longer than the caller waits; send the task again after `retryAfterMs`. */
+  | { code: 'QUEUE_LATE'; kind: JobKind; retryAfterMs: number }
   /** No live worker takes this kind now; start one or send the task again after `retryAfterMs`. */
   | { code: 'QUEUE_NO_WORKER'; kind: JobKind; retryAfterMs: number }
   /** Redis does not answer; the task was not accepted, send it again when Redis is back. */

@@ -4,6 +4,12 @@ export { QueueError } from './errors.js'
 export { jobId } from './job-id.js'
 export { DEFAULT_PREFIX, DEFAULT_SETTINGS, type QueueSettings } from './lane.js'
 export { createMetrics, type QueueMetrics } from './metrics.js'
-export { checkRedisFacts, connectProducer, type RedisFacts, redisFacts } from './redis.js'
+export {
+  checkRedisFacts,
+  connectProducer,
+  connectWorker,
+  type RedisFacts,
+  redisFacts,
+} from './redis.js'
 export type * from './types.js'
 export { JOB_KINDS } from './types.js'

@@ -6,7 +6,7 @@ export function createMetrics(registry: Registry) {
   return {
     enqueued: new Counter({
       name: 'subnet_queue_enqueued_total',
-      help: 'Jobs offered to the queue by outcome: accepted, duplicate, full, no-worker.',
+      help: 'Jobs offered to the queue by outcome: accepted, duplicate, full, late, no-worker.',
       labelNames: ['kind', 'outcome'],
       registers,
     }),

@@ -48,6 +48,8 @@ export interface JobQueue {
   /** Resolves when the job has ended or rejects with the signal's reason. */
   wait(id: string, signal: AbortSignal): Promise<JobView>
   cancel(id: string): Promise<boolean>
+  /** Drops a job that has ended, so that the same task may run anew. A job that has not ended stays. */
+  forget(id: string): Promise<void>
   capacity(kind: JobKind): Promise<Capacity>
   close(): Promise<void>
 }
@@ -62,6 +64,8 @@ export interface JobContext<P> {
   /** Aborts on cancel, deadline, lost lock and shutdown. */
   readonly signal: AbortSignal
   readonly attempt: number
+  /** Unix milliseconds after which nobody wants the answer; the signal aborts then. */
+  readonly expiresAtMs: number
   /** 0–1 and, when the engine knows it, the time left. */
   progress(fraction: number, etaMs?: number): void
 }

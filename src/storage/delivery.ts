@@ -30,12 +30,15 @@ export interface DeliveryModules {
 export interface Delivered {
   readonly url: string
   readonly key: string
-  /** Unix milliseconds; then the URL ends and the object is deleted. */
+  /** Unix milliseconds; then the URL ends, and the object is deleted right after. */
   readonly expiresAtMs: number
   readonly sizeBytes: number
   /** Lower-case hex. */
   readonly sha256: string
 }
+
+/** An object outlives its URL by this, so that no URL that still works finds nothing, in milliseconds. */
+const AFTERLIFE_MS = 2_000
 
 const REACH: RetryPolicy = { attempts: 4, baseMs: 250, maxMs: 2_000 }
 
@@ -76,7 +79,7 @@ export class Delivery {
       const context = { clock, rng, signal }
       await retry(REACH, context, () => checkReachable(url, sizeBytes, fetcher, signal))
     }
-    await schedule.schedule(key, expiresAtMs)
+    await schedule.schedule(key, expiresAtMs + AFTERLIFE_MS)
     return { url, key, expiresAtMs, sizeBytes, sha256 }
   }
 }

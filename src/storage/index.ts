@@ -1,3 +1,4 @@
+export { OBJECT_PATH, ObjectServer } from './builtin/server.js'
 export {
   BuiltinStore,
   type BuiltinStoreModules,
@@ -20,11 +21,14 @@ export {
 export { createMetrics, type StorageMetrics } from './metrics.js'
 export { type BucketSettings, type OpenStoreModules, openStore, RESULT_FOLDERS } from './open.js'
 export {
+  keepSwept,
+  longestLifeMs,
   RedisSchedule,
   Retention,
   type RetentionModules,
   type RetentionOptions,
   type Schedule,
+  type SweeperOptions,
   type Swept,
 } from './retention.js'
 export { S3_SERVICES, type S3Options, type S3Service, s3Options } from './s3/options.js'

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import type { Clock } from '../lib/clock.js'
 import { describeError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
+import { runEvery } from '../lib/loop.js'
 import type { StorageMetrics } from './metrics.js'
 import type { ObjectStore } from './types.js'
 
@@ -156,3 +157,39 @@ export class Retention {
     }
   }
 }
+
+export interface SweeperOptions {
+  /** Between two looks for due objects, in milliseconds. */
+  readonly everyMs: number
+  /** Between two looks through the whole store, in milliseconds. */
+  readonly orphansEveryMs: number
+  readonly signal: AbortSignal
+}
+
+/** Sweeps until the signal aborts: what is due every few seconds, what was forgotten now and then. */
+export async function keepSwept(
+  retention: Retention,
+  options: SweeperOptions,
+  modules: { readonly clock: Clock; readonly log: Logger },
+): Promise<void> {
+  const { clock, log } = modules
+  const { signal, everyMs, orphansEveryMs } = options
+  const onError = (error: unknown) =>
+    log.warn(
+      { event: 'sweep.failed', reason: describeError(error) },
+      'a sweep failed and is tried again',
+    )
+  await Promise.all([
+    runEvery({ clock, signal, everyMs, onError }, async () => {
+      await retention.sweepDue(signal)
+    }),
+    runEvery({ clock, signal, everyMs: orphansEveryMs, onError }, async () => {
+      const { deleted } = await retention.sweepOrphans(signal)
+      if (deleted > 0)
+        log.warn({ event: 'orphans.deleted', deleted }, 'deleted objects that no schedule knew')
+    }),
+  ])
+}
+
+/** How long an object of ours can live: its URL's time, and the longest upload before that. */
+export const longestLifeMs = (expirySeconds: number): number => expirySeconds * 1_000 + 600_000

@@ -305,6 +305,28 @@ for (const backend of [memory, bull()]) {
         gate.resolve()
       }))
 
+    it('runs a task anew once its ended job is forgotten, and keeps one that has not ended', () =>
+      withQueue(5, async ({ queue, work }) => {
+        let runs = 0
+        let gate = withResolvers<void>()
+        await work('upscale', 1, async () => {
+          runs += 1
+          await gate.promise
+          return runs
+        })
+        const { id } = await queue.enqueue(request('a'))
+        await queue.forget(id)
+        assert.equal((await queue.enqueue(request('a'))).duplicate, true)
+        gate.resolve()
+        assert.equal((await queue.wait(id, soon())).result, 1)
+        gate = withResolvers<void>()
+        gate.resolve()
+        await queue.forget(id)
+        assert.equal(await queue.view(id), undefined)
+        assert.equal((await queue.enqueue(request('a'))).duplicate, false)
+        assert.equal((await queue.wait(id, soon())).result, 2)
+      }))
+
     it('knows nothing of an unknown job', () =>
       withQueue(5, async ({ queue }) => {
         assert.equal(await queue.view(jobId('x', 'y')), undefined)

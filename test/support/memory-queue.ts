@@ -119,6 +119,11 @@ export class MemoryQueue implements JobQueue {
     return true
   }
 
+  async forget(id: string): Promise<void> {
+    const state = this.#jobs.get(id)?.state
+    if (state !== 'waiting' && state !== 'active') this.#jobs.delete(id)
+  }
+
   async capacity(kind: JobKind): Promise<Capacity> {
     return this.#capacity(kind)
   }
@@ -175,6 +180,7 @@ export class MemoryQueue implements JobQueue {
         payload: request.payload,
         signal: AbortSignal.any([job.stop.signal, late]),
         attempt: job.attempt,
+        expiresAtMs: job.expiresAtMs,
         progress: (fraction) => {
           job.progress = Math.max(job.progress, Math.min(1, fraction))
         },

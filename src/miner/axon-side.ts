@@ -1,0 +1,143 @@
+import {
+  type Axon,
+  type AxonRoute,
+  createAxon,
+  nonceRetentionMs,
+  RedisNonceStore,
+} from '../axon/index.js'
+import type { Chain } from '../chain/types.js'
+import { describeError } from '../lib/errors.js'
+import { type Hotkey, type Netuid, WIRE_VERSION } from '../protocol/index.js'
+import { BullJobQueue, connectProducer } from '../queue/index.js'
+import { BuiltinStore, OBJECT_PATH } from '../storage/index.js'
+import { createVerifier, type Signer } from '../wallet/index.js'
+import { MinerError } from './errors.js'
+import { jobRoutes } from './handlers/job.js'
+import type { HandlerModules } from './handlers/modules.js'
+import { taskRoutes } from './handlers/task.js'
+import { videoRoutes } from './handlers/video.js'
+import { lengthRoute, warrantRoute } from './handlers/warrant.js'
+import type { Offer } from './offer.js'
+import { MetagraphPeers } from './peers.js'
+import type { Shared } from './shared.js'
+
+/** Handlers wait for results, cheaply: the queue bounds how many have something to wait for. */
+const HANDLERS = 512
+
+export interface AxonSideModules {
+  readonly chain: Pick<Chain, 'metagraph' | 'serveAxon'>
+  readonly signer: Signer
+  readonly netuid: Netuid
+  readonly offer: Offer
+  /** Where others reach this axon. */
+  readonly externalIp: string
+  /** Further synapses served beside the video ones. */
+  readonly routes?: (modules: HandlerModules) => readonly AxonRoute[]
+}
+
+/** The receiving side: queue, metagraph, axon, its place on the chain. */
+export async function openAxon(shared: Shared, modules: AxonSideModules): Promise<Axon> {
+  const { config, context, metrics } = shared
+  const { log, clock, resources, admin, stopping, registry } = context
+  const { chain, signer, netuid, offer } = modules
+  const queue = await BullJobQueue.open(
+    {
+      redisUrl: config['redis.url'].reveal(),
+      settings: shared.queueSettings,
+      allowVolatile: config['queue.allow_volatile'],
+    },
+    { log, clock, metrics: metrics.queue },
+  )
+  resources.use('queue', queue)
+  admin.addCheck('redis', () => queue.ping())
+
+  const peers = new MetagraphPeers(netuid, { chain, clock, log })
+  await peers.refresh(stopping)
+  requireRegistered(peers, signer.address)
+  const fresh = peers.keepFresh(stopping)
+  resources.defer('metagraph', () => fresh)
+  admin.addCheck('metagraph', async () => peers.requireFresh())
+
+  const nonceRedis = connectProducer(config['redis.url'].reveal(), log)
+  resources.defer('nonces', () => nonceRedis.disconnect())
+  const verifier = createVerifier()
+  resources.use('verifier', verifier)
+  const handlers: HandlerModules = { queue, offer, clock, log, metrics: metrics.miner }
+  const axon = createAxon({
+    wallet: signer,
+    peers,
+    synapses: [
+      warrantRoute(offer),
+      lengthRoute(lengthOf(config['miner.max_content_length'])),
+      ...videoRoutes(handlers),
+      ...jobRoutes(handlers, config['miner.job_timeout_seconds'] * 1_000),
+      ...taskRoutes(handlers),
+      ...(modules.routes?.(handlers) ?? []),
+    ],
+    access: {
+      minStake: config['blacklist.min_stake'],
+      requireValidatorPermit: config['blacklist.force_validator_permit'],
+      allowUnregistered: config['blacklist.allow_non_registered'],
+    },
+    verifier,
+    nonceStore: new RedisNonceStore({
+      redis: nonceRedis,
+      retentionMs: nonceRetentionMs(),
+      prefix: `${config['queue.prefix']}:nonce:${signer.address}:`,
+    }),
+    concurrency: Math.max(config['axon.max_workers'], HANDLERS),
+    mount: (app) => mountObjects(app, shared),
+    clock,
+    log,
+    registry,
+  })
+  const { port } = await axon.listen({ host: config['axon.ip'], port: config['axon.port'] })
+  await announce(shared, modules, config['axon.external_port'] ?? port)
+  return axon
+}
+
+type App = Parameters<NonNullable<Parameters<typeof createAxon>[0]['mount']>>[0]
+
+/** Results of the built-in store go out of the axon's own port: one port to open is enough. */
+function mountObjects(app: App, { store }: Shared): void {
+  if (!(store instanceof BuiltinStore)) return
+  // The store reads a body itself, as it comes, under a cap of its own.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  app.all(`${OBJECT_PATH}*`, async (request, reply) => {
+    reply.hijack()
+    await store.server.handle(request.raw, reply.raw)
+  })
+}
+
+function requireRegistered(peers: MetagraphPeers, hotkey: Hotkey): void {
+  if (peers.neuron(hotkey) !== undefined) return
+  throw new MinerError(
+    { code: 'MINER_NOT_REGISTERED', hotkey },
+    `${hotkey} is not registered on this subnet: register it, then start the miner`,
+  )
+}
+
+/** Tells the chain where this axon is. Another refusal than "too soon" is the operator's to look at. */
+async function announce(shared: Shared, modules: AxonSideModules, port: number): Promise<void> {
+  const { log, stopping } = shared.context
+  const { chain, signer, netuid, externalIp: ip } = modules
+  try {
+    const served = await chain.serveAxon(
+      signer,
+      { netuid, ip, port, version: WIRE_VERSION },
+      { signal: stopping },
+    )
+    const level = served.outcome === 'refused' ? 'warn' : 'info'
+    log[level]({ event: 'axon.announced', ip, port, ...served }, 'told the chain where the axon is')
+  } catch (error) {
+    stopping.throwIfAborted()
+    log.error(
+      { event: 'axon.announce-failed', reason: describeError(error) },
+      'the chain could not be told where the axon is',
+    )
+  }
+}
+
+const lengthOf = (text: '5' | '10' | '20'): 5 | 10 | 20 =>
+  text === '5' ? 5 : text === '10' ? 10 : 20

@@ -1,0 +1,26 @@
+import type { Config } from '../config/index.js'
+import {
+  type CompressParams,
+  createCompressor,
+  createUpscaler,
+  type Engine,
+  type UpscaleParams,
+  type VideoResult,
+} from '../engines/index.js'
+import type { Logger } from '../lib/log.js'
+
+/** The engines of this process, one per kind of work, each made when its lane opens. */
+export interface MinerEngines {
+  upscale(): Promise<Engine<UpscaleParams, VideoResult>>
+  compress(): Promise<Engine<CompressParams, VideoResult>>
+}
+
+/** The engines that the settings ask for. */
+export function configuredEngines(config: Config, log: Logger): MinerEngines {
+  const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
+  const { device } = config
+  return {
+    upscale: async () => createUpscaler({ device, tools, log }),
+    compress: () => createCompressor({ device, tools, log }),
+  }
+}

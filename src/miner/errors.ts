@@ -1,0 +1,21 @@
+import { SubnetError } from '../lib/errors.js'
+
+/** What the miner itself refuses or fails with. */
+export class MinerError extends SubnetError<
+  /** This miner does not do the kind of work that was asked; ask for the kinds it warrants. */
+  | { code: 'MINER_KIND_NOT_OFFERED'; kind: string }
+  /** A parameter of the task is not one that any engine knows; the message names what is known. */
+  | { code: 'MINER_BAD_TASK'; field: string }
+  /** The disk of the working files has too little space; free some or move neuron.temp_dir. */
+  | { code: 'MINER_DISK_FULL'; freeBytes: number; neededBytes: number }
+  /** The engine or service for this kind does not work now; the log says why. */
+  | { code: 'MINER_ENGINE_DOWN'; kind: string }
+  /** The processing service answered without a result; its own log holds the reason. */
+  | { code: 'MINER_SERVICE_FAILED'; status: number | undefined }
+  /** None of the task's videos could be done; the code of each is in the log. */
+  | { code: 'MINER_TASK_FAILED'; codes: string }
+  /** The chain knows no such hotkey on this subnet; register it first. */
+  | { code: 'MINER_NOT_REGISTERED'; hotkey: string }
+  /** Settings of the miner contradict each other; the message names them. */
+  | { code: 'MINER_CONFIG'; setting: string }
+> {}
