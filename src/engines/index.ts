@@ -9,6 +9,18 @@ export {
   type UpscalerOptions,
 } from './create.js'
 export * from './errors.js'
+export { createMetrics, type EngineMetrics } from './metrics.js'
+export {
+  compressOwn,
+  compressReference,
+  upscaleOwn,
+  upscaleReference,
+} from './service/requests.js'
+export {
+  VideoService,
+  type VideoServiceModules,
+  type VideoServiceOptions,
+} from './service/video-service.js'
 export * from './types.js'
 export { SpanEngine, type SpanEngineOptions } from './upscale/span-engine.js'
 export { SpanModel, type SpanOptions } from './upscale/span-model.js'
