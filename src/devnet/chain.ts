@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.js'
 import { must } from '../lib/errors.js'
 import { type Block, makeBlock } from './block.js'
+import { type Beacon, type DrandOptions, makeBeacon } from './drand/beacon.js'
 import { DevnetError } from './errors.js'
 import { execute, outcome, type ScriptedRefusal, validate } from './execute.js'
 import {
@@ -18,6 +19,7 @@ import { encodeMetadata, type MetadataVersion } from './metadata/metadata.js'
 import type { Context } from './pallets/context.js'
 import { onInitialize } from './pallets/hooks.js'
 import { Pool, type Pooled, type StatusListener } from './pool.js'
+import { Drand } from './runtime/drand.js'
 import { BLOCK_HASH_COUNT, type Event, Runtime, type RuntimeOptions } from './runtime/runtime.js'
 import { System, Timestamp } from './runtime/system.js'
 import type { EnumValue, Value } from './scale/codec.js'
@@ -34,6 +36,7 @@ export interface ChainOptions {
   readonly runtime: RuntimeOptions
   /** How many blocks finality stays behind the head. */
   readonly finalityLag: number
+  readonly drand: DrandOptions
   /** Fills the state of block 0. */
   readonly genesis: (context: Context) => void
 }
@@ -59,6 +62,7 @@ export class DevChain {
   readonly #upgrades = new Set<(runtime: Runtime) => void>()
   readonly #metadata = new Map<string, Uint8Array>()
   readonly #lag: number
+  readonly #beacon: Beacon
   #runtime: Runtime
   #firstKept = 0
   #finalizedNumber = 0
@@ -71,8 +75,12 @@ export class DevChain {
   constructor(options: ChainOptions) {
     this.#clock = options.clock
     this.#lag = options.finalityLag
+    this.#beacon = makeBeacon(options.drand)
     this.#runtime = new Runtime(options.runtime)
-    this.#seal(0, (context) => options.genesis(context))
+    this.#seal(0, (context) => {
+      context.state.write(Drand.BeaconConfig, [], this.#beacon.config)
+      options.genesis(context)
+    })
   }
 
   get runtime(): Runtime {
@@ -208,7 +216,7 @@ export class DevChain {
     prepare(context)
     for (const [key, value] of this.#pending) state.setRaw(key, value)
     this.#pending.clear()
-    if (number > 0) onInitialize(context)
+    if (number > 0) onInitialize(context, this.#beacon)
 
     const extrinsics: Uint8Array[] = []
     const included: Pooled[] = []

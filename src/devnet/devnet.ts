@@ -2,6 +2,7 @@ import { type Clock, SystemClock } from '../lib/clock.js'
 import { isAbort } from '../lib/errors.js'
 import { type Logger, silentLog } from '../lib/log.js'
 import { DevChain } from './chain.js'
+import type { DrandOptions } from './drand/beacon.js'
 import { DevnetError } from './errors.js'
 import { type FaultState, type Faults, noFaults, takeTurn } from './faults.js'
 import { DEV_ACCOUNTS, type GenesisOptions, type GenesisSubnet, writeGenesis } from './genesis.js'
@@ -31,6 +32,11 @@ export interface DevnetOptions {
   readonly stakeThreshold?: number
   /** Blocks that finality stays behind the head; default 0. */
   readonly finalityLag?: number
+  /**
+   * Where round signatures come from: the node's own development beacon, by the `clock` (default
+   * for blocks on a clock) or `eager` (default otherwise), or a foreign key with known signatures.
+   */
+  readonly drand?: DrandOptions
   readonly clock?: Clock
   readonly log?: Logger
 }
@@ -82,6 +88,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     clock,
     runtime: toRuntime(options.runtime ?? 425),
     finalityLag: options.finalityLag ?? 0,
+    drand: options.drand ?? (typeof blocks === 'object' ? 'clock' : 'eager'),
     genesis: (context) =>
       writeGenesis(context, {
         accounts:

@@ -3,6 +3,7 @@ import type { AccountId } from '../runtime/frame-types.js'
 import type { Call } from '../runtime/runtime.js'
 import type { EnumValue } from '../scale/codec.js'
 import { transfer } from './balances.js'
+import { commitTimelocked, commitWeights, revealWeights } from './commits.js'
 import { type Context, Refusal } from './context.js'
 import { burnedRegister, registerLimit } from './registration.js'
 import { serveAxon, serveAxonTls, servePrometheus } from './serving.js'
@@ -13,7 +14,10 @@ type Handlers = {
   readonly [K in keyof Calls]: (context: Context, who: AccountId, args: CallValue<Calls[K]>) => void
 }
 
-const SUBTENSOR: Partial<Handlers> = {
+/** The sealed form that `commit_crv3_mechanism_weights` always has. */
+const CRV3_VERSION = 4
+
+const SUBTENSOR: Handlers = {
   set_weights: (context, who, args) => setWeights(context, who, { ...args, mecid: 0 }),
   set_mechanism_weights: setWeights,
   serve_axon: serveAxon,
@@ -21,6 +25,15 @@ const SUBTENSOR: Partial<Handlers> = {
   serve_prometheus: servePrometheus,
   burned_register: burnedRegister,
   register_limit: registerLimit,
+  commit_weights: (context, who, args) => commitWeights(context, who, { ...args, mecid: 0 }),
+  commit_mechanism_weights: commitWeights,
+  reveal_weights: (context, who, args) => revealWeights(context, who, { ...args, mecid: 0 }),
+  reveal_mechanism_weights: revealWeights,
+  commit_timelocked_weights: (context, who, args) =>
+    commitTimelocked(context, who, { ...args, mecid: 0 }),
+  commit_timelocked_mechanism_weights: commitTimelocked,
+  commit_crv3_mechanism_weights: (context, who, args) =>
+    commitTimelocked(context, who, { ...args, commit_reveal_version: CRV3_VERSION }),
 }
 
 type Handler = (context: Context, who: AccountId, args: Call['args']) => void
@@ -36,7 +49,7 @@ export function dispatch(context: Context, who: AccountId, call: Call): void {
     transfer(context, who, dest.values[0] as string, args['value'] as bigint, keepAlive)
     return
   }
-  const handler = (SUBTENSOR as Readonly<Record<string, Handler>>)[name]
+  const handler = (SUBTENSOR as unknown as Readonly<Record<string, Handler>>)[name]
   if (pallet !== 'SubtensorModule' || handler === undefined) {
     throw new RangeError(`no handler for ${pallet}.${name}`)
   }

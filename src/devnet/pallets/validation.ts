@@ -2,6 +2,7 @@ import type { CallValue, SUBTENSOR_CALLS } from '../runtime/calls.js'
 import type { AccountId } from '../runtime/frame-types.js'
 import type { Call } from '../runtime/runtime.js'
 import { Subtensor } from '../runtime/subtensor-storage.js'
+import { checkReveal, checkRevealRound, type RevealArgs } from './commits.js'
 import { type Context, ensure } from './context.js'
 import { mechanismIndex } from './neurons.js'
 import { checkAxon } from './serving.js'
@@ -54,10 +55,21 @@ export function checkBeforeInclusion(context: Context, who: AccountId, call: Cal
   const netuid = call.args['netuid'] as number
   const index = mechanismIndex(netuid, (call.args['mecid'] as number | undefined) ?? 0)
   ensure(hasStakeForWeights(context, who, netuid), 'NotEnoughStakeToSetWeights')
+  if (name.startsWith('reveal_')) {
+    checkReveal(context, who, { mecid: 0, ...call.args } as RevealArgs)
+    return
+  }
+  const round = call.args['reveal_round']
+  if (typeof round === 'bigint') {
+    checkRevealRound(context, round)
+    return
+  }
   const uid = context.state.find(Subtensor.Uids, netuid, who)
   if (uid === undefined) return
   const commitReveal = context.state.read(Subtensor.CommitRevealWeightsEnabled, netuid)
-  if (name.startsWith('set_') && !commitReveal) {
+  if (name.startsWith('commit_')) {
+    ensure(passesWeightsRate(context, index, uid), 'CommittingWeightsTooFast')
+  } else if (!commitReveal) {
     ensure(passesWeightsRate(context, index, uid), 'SettingWeightsTooFast')
   }
 }

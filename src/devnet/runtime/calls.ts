@@ -10,7 +10,7 @@ import {
   u128,
   vec,
 } from '../scale/codec.js'
-import { accountId, boundedBytes, h256, multiAddress } from './frame-types.js'
+import { accountId, boundedTo, h256, multiAddress } from './frame-types.js'
 import type { Range } from './storage.js'
 
 /** One call of a pallet. `free`: the fee is waived, as for all calls a neuron makes while working. */
@@ -39,6 +39,7 @@ const free = <A extends CallArgs>(index: number, args: A, range: Range = {}): Ca
 const TYPED = { since: 393 }
 const LATEST = { since: 425 }
 
+const sealedCommit = boundedTo(5000)
 const axon = {
   netuid: u16,
   version: u32,
@@ -62,19 +63,19 @@ export const SUBTENSOR_CALLS = {
   reveal_weights: free(97, { netuid: u16, ...reveal }),
   commit_timelocked_weights: free(
     113,
-    { netuid: u16, commit: boundedBytes, reveal_round: u64, commit_reveal_version: u16 },
+    { netuid: u16, commit: sealedCommit, reveal_round: u64, commit_reveal_version: u16 },
     TYPED,
   ),
   commit_mechanism_weights: free(115, { netuid: u16, mecid: u8, commit_hash: h256 }, TYPED),
   reveal_mechanism_weights: free(116, { netuid: u16, mecid: u8, ...reveal }, TYPED),
   commit_crv3_mechanism_weights: free(
     117,
-    { netuid: u16, mecid: u8, commit: boundedBytes, reveal_round: u64 },
+    { netuid: u16, mecid: u8, commit: sealedCommit, reveal_round: u64 },
     TYPED,
   ),
   commit_timelocked_mechanism_weights: free(
     118,
-    { netuid: u16, mecid: u8, commit: boundedBytes, reveal_round: u64, commit_reveal_version: u16 },
+    { netuid: u16, mecid: u8, commit: sealedCommit, reveal_round: u64, commit_reveal_version: u16 },
     TYPED,
   ),
   set_mechanism_weights: free(119, { netuid: u16, mecid: u8, ...weights }, TYPED),

@@ -1,3 +1,4 @@
+import { DevnetError } from '../errors.js'
 import { fromHex, type Reader, toHex, type Writer } from '../scale/bytes.js'
 import {
   bytes,
@@ -39,6 +40,19 @@ export const accountId: Codec<AccountId> = hex32('sp_core::crypto::AccountId32')
 export const h256: Codec<Hash> = hex32('primitive_types::H256')
 /** `BoundedVec<u8, S>`. */
 export const boundedBytes = wrapper('bounded_collections::bounded_vec::BoundedVec', bytes)
+
+/** `BoundedVec<u8, limit>`, refused when longer. */
+export const boundedTo = (limit: number): Codec<Uint8Array> => ({
+  ...boundedBytes,
+  decode(input) {
+    const value = boundedBytes.decode(input)
+    if (value.length <= limit) return value
+    throw new DevnetError(
+      { code: 'DEVNET_SCALE_INVALID', at: 0 },
+      `a list of ${value.length} bytes where ${limit} are allowed`,
+    )
+  },
+})
 
 const u64c = compactBig(u64)
 
