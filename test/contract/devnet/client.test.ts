@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ApiPromise } from '@polkadot/api'
-import { type Devnet, type DevnetOptions, startDevnet } from '#src/devnet/index.js'
-import { connect, keyOf, send } from '../../support/polkadot.js'
+import { keyOf, send } from '../../support/polkadot.js'
+import { withDevnet } from '../../support/with-devnet.js'
 
 /** 203.0.113.5 and 127.0.0.1. */
 const PUBLIC_IP = '3405803781'
@@ -23,26 +23,9 @@ const SUBNET = {
   ],
 } as const
 
-async function withDevnet(
-  options: DevnetOptions,
-  use: (api: ApiPromise, devnet: Devnet) => Promise<void>,
-): Promise<void> {
-  const devnet = await startDevnet({ blocks: 'instant', subnets: [SUBNET], ...options })
-  try {
-    const api = await connect(devnet.url)
-    try {
-      await use(api, devnet)
-    } finally {
-      await api.disconnect()
-    }
-  } finally {
-    await devnet.close()
-  }
-}
-
 for (const model of [425, 393, 218] as const) {
   test(`Polkadot-JS reads runtime ${model} and its neurons from storage`, async () => {
-    await withDevnet({ runtime: model }, async (api) => {
+    await withDevnet({ runtime: model, subnets: [SUBNET] }, async (api) => {
       assert.equal(api.runtimeVersion.specVersion.toNumber(), model)
       assert.equal(api.runtimeMetadata.version, model === 218 ? 15 : 16)
       const uid = await api.query['subtensorModule']?.['uids']?.(1, keyOf('//Miner').address)
@@ -54,7 +37,7 @@ for (const model of [425, 393, 218] as const) {
   })
 
   test(`a hotkey registers, serves and is weighed on runtime ${model}`, async () => {
-    await withDevnet({ runtime: model }, async (api) => {
+    await withDevnet({ runtime: model, subnets: [SUBNET] }, async (api) => {
       const tx = api.tx['subtensorModule']
       const register = tx?.['burnedRegister']?.(1, keyOf('//New').address)
       const serve = tx?.['serveAxon']?.(1, 7, PUBLIC_IP, 8091, 4, 4, 0, 0)
@@ -81,7 +64,7 @@ for (const model of [425, 393, 218] as const) {
 }
 
 test('an error before inclusion is 1010 with its number, a later one names itself', async () => {
-  await withDevnet({}, async (api) => {
+  await withDevnet({ subnets: [SUBNET] }, async (api) => {
     const tx = api.tx['subtensorModule']
     const loopback = tx?.['serveAxon']?.(1, 7, LOOPBACK, 8091, 4, 4, 0, 0)
     const weigh = tx?.['setWeights']?.(1, [0], [1], 0)
@@ -94,7 +77,7 @@ test('an error before inclusion is 1010 with its number, a later one names itsel
 })
 
 test('the runtime before transaction extensions reports the same error from the call', async () => {
-  await withDevnet({ runtime: 218 }, async (api) => {
+  await withDevnet({ runtime: 218, subnets: [SUBNET] }, async (api) => {
     const loopback = api.tx['subtensorModule']?.['serveAxon']?.(1, 7, LOOPBACK, 8091, 4, 4, 0, 0)
     assert.ok(loopback)
     const refused = await send(api, loopback, keyOf('//Miner'))
@@ -103,7 +86,7 @@ test('the runtime before transaction extensions reports the same error from the 
 })
 
 test('the typed metagraph agrees with storage', async () => {
-  await withDevnet({}, async (api) => {
+  await withDevnet({ subnets: [SUBNET] }, async (api) => {
     const answer = await api.call['subnetInfoRuntimeApi']?.['getMetagraph']?.(1)
     const metagraph = answer?.toJSON() as {
       hotkeys: string[]
@@ -119,7 +102,7 @@ test('the typed metagraph agrees with storage', async () => {
 })
 
 test('a transfer costs its fee and moves the money', async () => {
-  await withDevnet({}, async (api) => {
+  await withDevnet({ subnets: [SUBNET] }, async (api) => {
     const { address } = keyOf('//Nobody')
     const tx = api.tx['balances']?.['transferKeepAlive']?.(address, 5_000_000_000n)
     assert.ok(tx)
