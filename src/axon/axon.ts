@@ -110,7 +110,10 @@ export class Axon implements Closable {
           },
           handler,
         )
-        limitConnections(server, connections, () => this.#metrics.connectionRefused())
+        limitConnections(server, connections, {
+          shuns: (address) => this.#pipeline.shuns(address),
+          onRefused: () => this.#metrics.connectionRefused(),
+        })
         return server
       },
     })
@@ -192,7 +195,8 @@ export class Axon implements Closable {
     if (!reply.sent) reply.hijack()
     const { status, message } = refused
     const headers = ['content-type', 'application/json', ...extra]
-    sendReply(raw, reply.raw, { status, headers, body: JSON.stringify({ message }) })
+    const hangUp = this.#pipeline.blame(refused, raw.socket.remoteAddress ?? '')
+    sendReply(raw, reply.raw, { status, headers, body: JSON.stringify({ message }) }, hangUp)
     this.#metrics.ended('other', refused.code, 0)
   }
 }

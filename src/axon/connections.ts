@@ -9,16 +9,21 @@ import type { ConnectionLimits } from './options.js'
 export function limitConnections(
   server: Server,
   limits: ConnectionLimits,
-  onRefused: () => void,
+  hooks: { readonly shuns: (address: string) => boolean; readonly onRefused: () => void },
 ): void {
   server.maxConnections = limits.total
   server.headersTimeout = limits.headMs
   server.requestTimeout = limits.requestMs
   server.keepAliveTimeout = limits.idleMs
   const open = new Map<string, number>()
-  server.on('drop', onRefused)
+  server.on('drop', hooks.onRefused)
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
+    if (hooks.shuns(address)) {
+      hooks.onRefused()
+      socket.destroy()
+      return
+    }
     const held = (open.get(address) ?? 0) + 1
     open.set(address, held)
     socket.once('close', () => {
@@ -27,7 +32,7 @@ export function limitConnections(
       else open.delete(address)
     })
     if (held > limits.perAddress) {
-      onRefused()
+      hooks.onRefused()
       socket.destroy()
     }
   })

@@ -23,7 +23,7 @@ import {
 } from '../protocol/wire/legacy.js'
 import { parseAddress, SS58_PREFIX } from '../wallet/ss58.js'
 import { TokenBuckets } from './buckets.js'
-import { ForgeryGuard } from './forgery-guard.js'
+import { FloodGuard } from './flood-guard.js'
 import type { AxonSettings } from './options.js'
 import type { AccessPolicy, AxonRoute, Caller, Peer } from './types.js'
 
@@ -31,6 +31,8 @@ import type { AccessPolicy, AxonRoute, Caller, Peer } from './types.js'
 export interface Refusal {
   readonly fault: WireFault
   readonly retryAfterMs?: number
+  /** Close the connection: its sender is not worth another request. */
+  readonly hangUp?: boolean
 }
 
 interface ClaimBase {
@@ -78,33 +80,33 @@ export const isRefusal = (result: object): result is Refusal => 'fault' in resul
 export class Gate {
   readonly #settings: AxonSettings
   readonly #rates: TokenBuckets
-  readonly #forgeries: ForgeryGuard
+  readonly #flood: FloodGuard
   readonly #publicKeys = new LruMap<string, Uint8Array>(KNOWN_KEYS)
 
   constructor(settings: AxonSettings) {
     this.#settings = settings
     this.#rates = new TokenBuckets(settings.rateLimit)
-    this.#forgeries = new ForgeryGuard(settings.forgeryLimits)
+    this.#flood = new FloodGuard(settings.floodLimits)
+  }
+
+  /** Whether the connections of this address are to be closed unheard. */
+  shuns(address: string): boolean {
+    return this.#flood.shuns(address, this.#settings.clock.monotonic())
+  }
+
+  /** Counts a refusal against its sender; says to hang up when that was one too many. */
+  blame(refusal: Refusal, address: string): Refusal {
+    const nowMs = this.#settings.clock.monotonic()
+    this.#flood.refused(address, nowMs)
+    return this.#flood.shuns(address, nowMs) ? { ...refusal, hangUp: true } : refusal
   }
 
   screen(route: AxonRoute, head: RequestHead): Claim | Refusal | Promise<Claim | Refusal> {
-    const { headers } = head
-    const { protocols } = this.#settings
-    const btauth = isBtauth(headers)
-    const legacy = isLegacy(headers)
-    if (btauth && legacy) return no('auth-malformed', 'Malformed auth: headers of two protocols')
-    if (btauth ? !protocols.btauth : !protocols.legacy) {
-      return no('auth-malformed', `${btauth ? 'btauth/1' : 'Legacy'} requests are not served here`)
-    }
-    const claimed = headers[btauth ? 'x-bittensor-hotkey' : 'bt_header_dendrite_hotkey']
-    const caller = this.#admit(route, head, claimed, btauth ? 'btauth/1' : 'legacy')
-    if (isRefusal(caller)) return caller
-    if (route.blacklist === undefined) return this.#claim(route, head, caller)
-    const reason = route.blacklist(caller)
-    if (reason instanceof Promise) {
-      return reason.then((text) => this.#afterBlacklist(text, route, head, caller))
-    }
-    return this.#afterBlacklist(reason, route, head, caller)
+    const caller = this.#caller(route, head)
+    if (isRefusal(caller)) return this.blame(caller, head.address)
+    const reason = route.blacklist?.(caller)
+    if (!(reason instanceof Promise)) return this.#judge(reason, route, head, caller)
+    return reason.then((text) => this.#judge(text, route, head, caller))
   }
 
   /** Checks the signature and uses up the nonce. `body` is what came, for btauth/1 covers it. */
@@ -115,34 +117,52 @@ export class Gate {
       claim.protocol === 'legacy' ? legacyInput(claim, ownHotkey) : btauthInput(claim, head, body)
     const valid = await verifier.verify({ ...signed, publicKey: claim.publicKey })
     if (!valid) {
-      this.#forgeries.failed(head.address, caller.hotkey, clock.monotonic())
+      this.#flood.forged(head.address, caller.hotkey, clock.monotonic())
       return { fault: wrong(claim, 'signature-mismatch', 'Signature mismatch') }
     }
-    this.#forgeries.passed(head.address, caller.hotkey)
+    this.#flood.passed(head.address, caller.hotkey)
     const fresh = await this.#useNonce(claim)
     if (!fresh) return { fault: replayed(claim) }
     this.#rates.take(caller.hotkey, clock.monotonic())
     return undefined
   }
 
-  #afterBlacklist(
+  #judge(
     reason: string | undefined,
     route: AxonRoute,
     head: RequestHead,
     caller: Caller,
   ): Claim | Refusal {
-    return reason === undefined ? this.#claim(route, head, caller) : blacklisted(reason)
+    const nowMs = this.#settings.clock.monotonic()
+    if (reason !== undefined) return this.blame(blacklisted(reason), head.address)
+    const rateMs = this.#rates.waitMs(caller.hotkey, nowMs)
+    if (rateMs > 0) return tooMany(rateMs)
+    const floodMs = this.#flood.waitMs(head.address, caller.hotkey, nowMs)
+    if (floodMs > 0) {
+      this.#flood.insisted(head.address, nowMs)
+      return { ...tooMany(floodMs), hangUp: true }
+    }
+    const claim =
+      caller.protocol === 'legacy'
+        ? this.#legacyClaim(route, head, caller)
+        : this.#btauthClaim(route, head, caller)
+    return isRefusal(claim) ? this.blame(claim, head.address) : claim
   }
 
-  /** Registration, stake and permit of the hotkey that is claimed. */
-  #admit(
-    route: AxonRoute,
-    head: RequestHead,
-    claimed: string | readonly string[] | undefined,
-    protocol: Caller['protocol'],
-  ): Caller | Refusal {
+  /** Who is said to call, by which protocol, and whether that one may. */
+  #caller(route: AxonRoute, head: RequestHead): Caller | Refusal {
+    const { headers, address } = head
+    const { protocols } = this.#settings
+    const btauth = isBtauth(headers)
+    if (btauth && isLegacy(headers)) {
+      return no('auth-malformed', 'Malformed auth: headers of two protocols')
+    }
+    if (btauth ? !protocols.btauth : !protocols.legacy) {
+      return no('auth-malformed', `${btauth ? 'btauth/1' : 'Legacy'} requests are not served here`)
+    }
+    const claimed = headers[btauth ? 'x-bittensor-hotkey' : 'bt_header_dendrite_hotkey']
     if (typeof claimed !== 'string') {
-      if (protocol === 'btauth/1' || head.headers['x-bittensor-signature'] !== undefined) {
+      if (btauth || headers['x-bittensor-signature'] !== undefined) {
         return no('auth-malformed', 'Malformed auth: no version or no hotkey')
       }
       const why = 'No SS58 formatted address or public key provided.'
@@ -151,20 +171,8 @@ export class Gate {
     const peer = this.#settings.peers.lookup(claimed)
     const reason = refusedAccess(peer, route.access ?? this.#settings.access)
     if (reason !== undefined) return blacklisted(reason)
-    return { hotkey: claimed as Hotkey, peer, protocol, address: head.address }
-  }
-
-  #claim(route: AxonRoute, head: RequestHead, caller: Caller): Claim | Refusal {
-    const nowMs = this.#settings.clock.monotonic()
-    const rateMs = this.#rates.waitMs(caller.hotkey, nowMs)
-    if (rateMs > 0) return tooMany(rateMs)
-    const claim =
-      caller.protocol === 'legacy'
-        ? this.#legacyClaim(route, head, caller)
-        : this.#btauthClaim(route, head, caller)
-    if (isRefusal(claim)) return claim
-    const forgeryMs = this.#forgeries.waitMs(head.address, caller.hotkey, nowMs)
-    return forgeryMs > 0 ? tooMany(forgeryMs) : claim
+    const protocol = btauth ? 'btauth/1' : 'legacy'
+    return { hotkey: claimed as Hotkey, peer, protocol, address }
   }
 
   #legacyClaim(route: AxonRoute, head: RequestHead, caller: Caller): Claim | Refusal {

@@ -1,7 +1,7 @@
 export { type Axon, createAxon, refuse } from './axon.js'
 export type { RateLimit } from './buckets.js'
 export { AxonError } from './errors.js'
-export { FORGERY_LIMITS, type ForgeryLimits } from './forgery-guard.js'
+export { FLOOD_LIMITS, type FloodLimits } from './flood-guard.js'
 export { type MemoryNonceOptions, MemoryNonceStore, type NonceStore } from './nonces.js'
 export { type AxonOptions, type ConnectionLimits, nonceRetentionMs } from './options.js'
 export { type RedisNonceOptions, RedisNonceStore } from './redis-nonces.js'

@@ -8,7 +8,7 @@ import type { SignatureVerifier, Signer } from '../wallet/types.js'
 import { inlineVerifier } from '../wallet/verifier.js'
 import type { RateLimit } from './buckets.js'
 import { AxonError } from './errors.js'
-import { FORGERY_LIMITS, type ForgeryLimits } from './forgery-guard.js'
+import { FLOOD_LIMITS, type FloodLimits } from './flood-guard.js'
 import { MemoryNonceStore, type NonceStore } from './nonces.js'
 import type { AccessPolicy, AxonRoute, Peers } from './types.js'
 
@@ -53,7 +53,8 @@ export interface AxonOptions {
   readonly verifier?: SignatureVerifier
   /** Accepted requests of one hotkey. Default 20 a second, 100 at once. */
   readonly rateLimit?: RateLimit
-  readonly forgeryLimits?: ForgeryLimits
+  /** What of a flood of bad requests is looked at. Default FLOOD_LIMITS. */
+  readonly floodLimits?: FloodLimits
   /** Handlers at once. Default 64. */
   readonly concurrency?: number
   /** Requests waiting for a handler. Default 256. */
@@ -106,7 +107,7 @@ export function withDefaults(options: AxonOptions) {
       }),
     verifier: options.verifier ?? inlineVerifier,
     rateLimit: options.rateLimit ?? { perSecond: 20, burst: 100 },
-    forgeryLimits: options.forgeryLimits ?? FORGERY_LIMITS,
+    floodLimits: options.floodLimits ?? FLOOD_LIMITS,
     concurrency: positive('concurrency', options.concurrency ?? 64),
     queueLimit: positive('queueLimit', options.queueLimit ?? 256, 0),
     ageAfterMs: positive('ageAfterMs', options.ageAfterMs ?? 5000, 0),

@@ -52,9 +52,9 @@ export class Passage {
     return this.#elapsedMs() / 1000
   }
 
-  send(wire: WireReply): void {
+  send(wire: WireReply, hangUp = false): void {
     this.#take()
-    sendReply(this.#raw, this.#reply.raw, wire)
+    sendReply(this.#raw, this.#reply.raw, wire, hangUp)
   }
 
   stream(head: Omit<WireReply, 'body'>, chunks: StreamReply): Promise<void> {
@@ -63,12 +63,12 @@ export class Passage {
   }
 
   refuse(refusal: Refusal, ownHotkey: string): void {
-    const { retryAfterMs } = refusal
+    const { retryAfterMs, hangUp = false } = refusal
     const wire = this.#faultReply(refusal.fault, ownHotkey)
     if (retryAfterMs !== undefined) {
       wire.headers.push('retry-after', String(Math.ceil(retryAfterMs / 1000)))
     }
-    this.send(wire)
+    this.send(wire, hangUp)
   }
 
   #faultReply(refused: WireFault, ownHotkey: string): WireReply {

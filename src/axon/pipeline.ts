@@ -58,6 +58,16 @@ export class Pipeline {
     this.#modules = modules
   }
 
+  /** Whether connections of this address are closed unheard. */
+  shuns(address: string): boolean {
+    return this.#gate.shuns(address)
+  }
+
+  /** Counts a request that is for no synapse against its sender. True to hang up. */
+  blame(refused: WireFault, address: string): boolean {
+    return this.#gate.blame({ fault: refused }, address).hangUp === true
+  }
+
   /** Judges the head; calls `proceed` when the body may be read, or else has answered. */
   head(passage: Passage, proceed: () => void): void {
     const screened = this.#gate.screen(passage.route, passage.head)

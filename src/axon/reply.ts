@@ -11,15 +11,15 @@ export function sendReply(
   request: IncomingMessage,
   response: ServerResponse,
   reply: WireReply,
-  extra: readonly string[] = [],
+  hangUp = false,
 ): void {
   if (response.destroyed || response.headersSent) return
   const body = Buffer.from(reply.body, 'utf8')
-  const headers = [...reply.headers, 'content-length', String(body.length), ...extra]
-  const close = !request.complete && !isShort(request)
+  const headers = [...reply.headers, 'content-length', String(body.length)]
+  const close = hangUp || (!request.complete && !isShort(request))
   if (close) headers.push('connection', 'close')
   response.writeHead(reply.status, headers)
-  if (close) response.end(body, () => request.destroy())
+  if (close) response.end(body, () => request.socket.destroySoon())
   else response.end(body)
 }
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { MemoryNonceStore } from 'subreel/axon'
 import { TokenBuckets } from '#src/axon/buckets.js'
-import { ForgeryGuard } from '#src/axon/forgery-guard.js'
+import { FLOOD_LIMITS, FloodGuard } from '#src/axon/flood-guard.js'
 import { refusedAccess } from '#src/axon/gate.js'
 import { KEYS, PeerMap } from '../../support/axon.js'
 
@@ -47,38 +47,69 @@ describe('token buckets', () => {
   })
 })
 
-describe('forgery guard', () => {
+describe('flood guard', () => {
   const limits = {
-    perPair: { perSecond: 1, burst: 2 },
-    perAddress: { perSecond: 1, burst: 5 },
-    overall: { perSecond: 1, burst: 8 },
+    forgedPerPair: { perSecond: 1, burst: 2 },
+    forgedPerAddress: { perSecond: 1, burst: 5 },
+    forgedInAll: { perSecond: 1, burst: 8 },
+    refusedPerAddress: { perSecond: 1, burst: 10 },
+    shunMs: 10_000,
   }
 
   it('stops checking a claim that failed too often, and that one alone', () => {
-    const guard = new ForgeryGuard(limits)
-    guard.failed('1.1.1.1', 'alice', 0)
-    guard.failed('1.1.1.1', 'alice', 0)
+    const guard = new FloodGuard(limits)
+    guard.forged('1.1.1.1', 'alice', 0)
+    guard.forged('1.1.1.1', 'alice', 0)
     assert.equal(guard.waitMs('1.1.1.1', 'alice', 0), 1000)
     assert.equal(guard.waitMs('1.1.1.1', 'bob', 0), 0)
     assert.equal(guard.waitMs('2.2.2.2', 'alice', 0), 0)
   })
 
   it('stops an address that forges many hotkeys, but not who proved itself there', () => {
-    const guard = new ForgeryGuard(limits)
+    const guard = new FloodGuard(limits)
     guard.passed('1.1.1.1', 'honest')
-    for (let i = 0; i < 5; i += 1) guard.failed('1.1.1.1', `forged ${i}`, 0)
+    for (let i = 0; i < 5; i += 1) guard.forged('1.1.1.1', `forged ${i}`, 0)
     assert.ok(guard.waitMs('1.1.1.1', 'another', 0) > 0)
     assert.equal(guard.waitMs('1.1.1.1', 'honest', 0), 0)
     assert.equal(guard.waitMs('2.2.2.2', 'another', 0), 0)
   })
 
   it('stops a flood from many addresses, but not who proved itself', () => {
-    const guard = new ForgeryGuard(limits)
+    const guard = new FloodGuard(limits)
     guard.passed('9.9.9.9', 'honest')
-    for (let i = 0; i < 8; i += 1) guard.failed(`1.1.1.${i}`, 'honest', 0)
+    for (let i = 0; i < 8; i += 1) guard.forged(`1.1.1.${i}`, 'honest', 0)
     assert.ok(guard.waitMs('3.3.3.3', 'honest', 0) > 0)
     assert.equal(guard.waitMs('9.9.9.9', 'honest', 0), 0)
     assert.equal(guard.waitMs('3.3.3.3', 'honest', 1000), 0)
+  })
+})
+
+describe('flood guard, at the door', () => {
+  const refuse = (guard: FloodGuard, times: number) => {
+    for (let i = 0; i < times; i += 1) guard.refused('1.1.1.1', 0)
+  }
+
+  it('shuns an address that keeps sending what is refused, for a while', () => {
+    const guard = new FloodGuard({
+      ...FLOOD_LIMITS,
+      refusedPerAddress: { perSecond: 1, burst: 10 },
+    })
+    refuse(guard, 10)
+    assert.ok(!guard.shuns('1.1.1.1', 0))
+    refuse(guard, 1)
+    assert.ok(guard.shuns('1.1.1.1', 0))
+    assert.ok(!guard.shuns('2.2.2.2', 0))
+    assert.ok(!guard.shuns('1.1.1.1', FLOOD_LIMITS.shunMs))
+  })
+
+  it('never shuns an address where somebody proved who he is', () => {
+    const guard = new FloodGuard({
+      ...FLOOD_LIMITS,
+      refusedPerAddress: { perSecond: 1, burst: 10 },
+    })
+    guard.passed('1.1.1.1', 'honest')
+    refuse(guard, 100)
+    assert.ok(!guard.shuns('1.1.1.1', 0))
   })
 })
 
