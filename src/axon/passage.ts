@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply } from 'fastify'
-import { isBtauth } from '../protocol/wire/btauth1.js'
 import type { WireFault } from '../protocol/wire/fault.js'
+import { isLegacy } from '../protocol/wire/legacy.js'
 import {
   btauthFaultReply,
   legacyFaultReply,
@@ -72,7 +72,8 @@ export class Passage {
   }
 
   #faultReply(refused: WireFault, ownHotkey: string): WireReply {
-    if (isBtauth(this.head.headers)) return btauthFaultReply(refused)
+    // Who sent no header of the legacy protocol understands none.
+    if (!isLegacy(this.head.headers)) return btauthFaultReply(refused)
     return legacyFaultReply(refused, {
       name: this.synapse,
       ownHotkey,

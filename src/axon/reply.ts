@@ -14,8 +14,9 @@ export function sendReply(
   hangUp = false,
 ): void {
   if (response.destroyed || response.headersSent) return
-  const body = Buffer.from(reply.body, 'utf8')
-  const headers = [...reply.headers, 'content-length', String(body.length)]
+  // As text, the body leaves with the head in one write.
+  const { body } = reply
+  const headers = [...reply.headers, 'content-length', String(Buffer.byteLength(body))]
   const close = hangUp || (!request.complete && !isShort(request))
   if (close) headers.push('connection', 'close')
   response.writeHead(reply.status, headers)
