@@ -65,7 +65,7 @@ export interface AccessPolicy {
 
 export interface SynapseRoute<D extends AnySynapse> {
   readonly definition: D
-  readonly handler: Handler<D>
+  readonly handler: NoInfer<Handler<D>>
   /** Greater is sooner. Default: the caller's stake. */
   readonly priority?: (caller: Caller) => number
   /** The reason to turn this caller away, or undefined. Runs before the signature is checked. */
