@@ -76,6 +76,7 @@ const WAIT: Readonly<Record<string, string>> = {
   TooManyRegistrationsThisBlock: 'too many neurons registered in this block',
   TooManyRegistrationsThisInterval: 'too many neurons registered in this interval',
   RegistrationPriceLimitExceeded: 'the price is above the limit given',
+  WeightsEmpty: 'no weight is positive and no good vector is left to send again',
   NoNeuronIdAvailable: 'every neuron of the subnet is immune for now',
 }
 
@@ -111,7 +112,6 @@ const STOP: Readonly<Record<string, string>> = {
   NonAssociatedColdKey: 'the hotkey belongs to another coldkey',
   TransactionPayment: 'the account cannot pay the fee',
   HotkeyInUse: 'another process sets weights with this hotkey',
-  WeightsEmpty: 'no weight is positive and none was sent before',
 }
 
 /** Names and acts on a refusal by its runtime name. An unknown name stops: nobody knows that it heals. */

@@ -89,8 +89,11 @@ export type Submission =
       readonly outcome: 'refused'
       /** The runtime's error name, e.g. `SettingWeightsTooFast`, whichever way it was reported. */
       readonly error: string
+      /** `retry` soon, `wait` for a later block or another event, `stop` until somebody acts. */
       readonly action: 'retry' | 'wait' | 'stop'
       readonly message: string
+      /** The first block at which the same call may succeed, where that is known. */
+      readonly retryAt?: BlockNumber
     }
 
 export interface WeightsRequest {
@@ -100,12 +103,34 @@ export interface WeightsRequest {
   readonly uids: readonly Uid[]
   /** Non-negative floats; processed and quantised as the SDK does. */
   readonly weights: readonly number[]
+  /** Whose preparation: 10 pads and clips as bittensor 10.5, 11 refuses short vectors as 11.3. Default 10. */
+  readonly sdk?: 10 | 11
+  /** What the sender implements, compared with the subnet's weights version. Default: the client's. */
+  readonly versionKey?: bigint
 }
 
 /** How the weights went on chain: the subnet's hyperparameters decide. */
 export type WeightsMethod = 'set' | 'commit-reveal' | 'timelocked'
 
-export type WeightsResult = Submission & { readonly method: WeightsMethod }
+export type WeightsResult = Submission & {
+  readonly method: WeightsMethod
+  /** Read back from the chain and found there. Only of an included one. */
+  readonly verified?: boolean
+}
+
+/** Where a subnet is in its epochs. */
+export interface EpochInfo {
+  readonly block: BlockNumber
+  readonly index: number
+  /** `Infinity` for a subnet that has no epochs. */
+  readonly blocksUntilNext: number
+  readonly blockTimeMs: number
+}
+
+export interface RevealRequest {
+  readonly netuid: Netuid
+  readonly mechanism?: number
+}
 
 /** Everything the rest of Subreel asks of the network. @polkadot/api stays behind it. */
 export interface Chain {
@@ -113,11 +138,22 @@ export interface Chain {
   blockHash(block: BlockNumber, options?: CallOptions): Promise<string | undefined>
   metagraph(netuid: Netuid, options?: CallOptions): Promise<Metagraph>
   hyperparameters(netuid: Netuid, options?: CallOptions): Promise<Hyperparameters>
+  epoch(netuid: Netuid, options?: CallOptions): Promise<EpochInfo>
   /** Weights last set on chain by `uid`, u16 values. */
   weights(netuid: Netuid, uid: Uid, options?: CallOptions): Promise<ReadonlyMap<Uid, number>>
   balance(address: string, options?: CallOptions): Promise<Rao>
   serveAxon(signer: Signer, request: ServeRequest, options?: CallOptions): Promise<Submission>
+  /**
+   * Sends one vector the way the subnet demands. Never sends zeros: without a positive weight the last
+   * good vector goes again. Retries what may pass within the call.
+   */
   setWeights(signer: Signer, request: WeightsRequest, options?: CallOptions): Promise<WeightsResult>
+  /** Reveals salted commits whose time has come; call once per epoch. Timelocked ones reveal themselves. */
+  revealWeights(
+    signer: Signer,
+    request: RevealRequest,
+    options?: CallOptions,
+  ): Promise<readonly Submission[]>
   register(
     coldkey: Signer,
     request: { readonly netuid: Netuid; readonly hotkey: Hotkey; readonly limit?: Rao },

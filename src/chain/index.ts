@@ -1,0 +1,42 @@
+export { checkServable } from './address.js'
+export { type ChainOptions, createChain } from './chain.js'
+export { classify, type Refusal, type RefusalAction } from './classify.js'
+export {
+  blocksUntilNextEpoch,
+  type EpochSchedule,
+  epochIndex,
+  mechanismIndex,
+  revealBlock,
+  revealRound,
+} from './epoch.js'
+export { ChainError } from './errors.js'
+export { FileWeightLedger, readLedgerFile } from './file-ledger.js'
+export {
+  hashVector,
+  type LedgerQuery,
+  MemoryWeightLedger,
+  type WeightEntry,
+  type WeightLedger,
+  type WeightState,
+} from './ledger.js'
+export { diffMetagraphs, type MetagraphChange } from './metagraph.js'
+export { type ChainMetrics, createMetrics } from './metrics.js'
+export { type Network, resolveNetwork } from './networks.js'
+export { processWeights, processWeightsStrict, quantise } from './quantise.js'
+export { open, seal } from './timelock.js'
+export type {
+  AxonEndpoint,
+  CallOptions,
+  Chain,
+  EpochInfo,
+  Head,
+  Hyperparameters,
+  Metagraph,
+  Neuron,
+  RevealRequest,
+  ServeRequest,
+  Submission,
+  WeightsMethod,
+  WeightsRequest,
+  WeightsResult,
+} from './types.js'
