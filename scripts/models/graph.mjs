@@ -6,7 +6,7 @@ const PACK = {
   float: floats,
   double: doubles,
   int64: longs,
-  uint8: (values) => Buffer.from(values),
+  bool: (values) => Buffer.from(values.map(Number)),
 }
 
 export class Graph {
@@ -58,6 +58,33 @@ export class Graph {
     const outputs = Array.from({ length: outputCount }, () => this.name())
     this.nodes.push({ op: type, inputs, outputs, attributes })
     return outputs
+  }
+
+  /**
+   * Runs `body(inner, index)` for index 0 to `count` - 1 and returns its values, stacked along a new first
+   * axis. `inner` sees the values of this graph by name; `ranks` are the ranks of the values.
+   */
+  loop(count, ranks, body) {
+    const inner = new Graph(`${this.name()}_`)
+    const [index, going, goesOn] = ['i', 'going', 'on'].map((part) => inner.prefix + part)
+    const values = body(inner, index)
+    inner.nodes.push({ op: 'Identity', inputs: [going], outputs: [goesOn] })
+    const free = (rank, value) => Array.from({ length: rank }, (_, axis) => `${value}_${axis}`)
+    const graph = {
+      name: `${inner.prefix}body`,
+      nodes: inner.nodes,
+      initializers: inner.initializers,
+      inputs: [
+        { name: index, type: 'int64', dims: [] },
+        { name: going, type: 'bool', dims: [] },
+      ],
+      outputs: [
+        { name: goesOn, type: 'bool', dims: [] },
+        ...values.map((name, i) => ({ name, type: 'float', dims: free(ranks[i], name) })),
+      ],
+    }
+    const inputs = [count, this.constant('bool', true)]
+    return this.ops('Loop', inputs, { body: graph }, values.length)
   }
 
   /** The last value under a name of its own. */

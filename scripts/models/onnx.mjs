@@ -2,7 +2,16 @@
 // graph gives the same bytes, so a model can be made again and compared by its hash.
 
 /** TensorProto.DataType. */
-export const TYPE = { float: 1, uint8: 2, uint16: 4, int64: 7, float16: 10, double: 11 }
+export const TYPE = {
+  float: 1,
+  uint8: 2,
+  uint16: 4,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  double: 11,
+}
 
 function varint(value) {
   let rest = BigInt.asUintN(64, BigInt(value))
@@ -36,7 +45,7 @@ function tensorParts({ name, type, dims, data }) {
   ]
 }
 
-/** Attribute values: integers as bigint or arrays of bigint, floats as number, text as string. */
+/** Attribute values: integers as bigint or arrays of bigint, floats as number, text as string, graphs, tensors. */
 function attributeParts(name, value) {
   if (typeof value === 'bigint') return [text(1, name), integer(3, value), integer(20, 2)]
   if (typeof value === 'number') return [text(1, name), float(2, value), integer(20, 1)]
@@ -44,6 +53,7 @@ function attributeParts(name, value) {
   if (Array.isArray(value)) {
     return [text(1, name), ...value.map((item) => integer(8, item)), integer(20, 7)]
   }
+  if ('nodes' in value) return [text(1, name), message(6, graphParts(value)), integer(20, 5)]
   return [text(1, name), message(5, tensorParts(value)), integer(20, 4)]
 }
 
@@ -65,19 +75,22 @@ function valueParts({ name, type, dims }) {
   return [text(1, name), message(2, [message(1, [integer(1, TYPE[type]), message(2, shape)])])]
 }
 
-/** Encodes a model of one graph. `opset` is the version of the default operator set. */
-export function encodeModel({ name, opset, nodes, initializers, inputs, outputs }) {
-  const graph = [
+function graphParts({ name, nodes, initializers, inputs, outputs }) {
+  return [
     ...nodes.map((node) => message(1, nodeParts(node))),
     text(2, name),
     ...initializers.map((tensor) => message(5, tensorParts(tensor))),
     ...inputs.map((value) => message(11, valueParts(value))),
     ...outputs.map((value) => message(12, valueParts(value))),
   ]
+}
+
+/** Encodes a model of one graph. `opset` is the version of the default operator set. */
+export function encodeModel({ opset, ...graph }) {
   return Buffer.concat([
     integer(1, 8),
     text(2, 'subreel'),
-    message(7, graph),
+    message(7, graphParts(graph)),
     message(8, [text(1, ''), integer(2, opset)]),
   ])
 }

@@ -10,7 +10,7 @@ const LIMITS = [100, 1]
 const LN2 = Math.LN2
 
 /** VIF's filters per scale, in 1/65536 (integer_vif.h, vif_filter1d_table). */
-const VIF_TAPS = [
+export const VIF_TAPS = [
   [
     489, 935, 1640, 2640, 3896, 5274, 6547, 7455, 7784, 7455, 6547, 5274, 3896, 2640, 1640, 935,
     489,
@@ -21,13 +21,13 @@ const VIF_TAPS = [
 ]
 
 /** db2 wavelet in 1/32768 (integer_adm.c, dwt2). */
-const WAVELET = {
+export const WAVELET = {
   low: [15826, 27411, 7345, -4240],
   high: [-4240, -7345, 27411, -15826],
 }
 
 /** Contrast sensitivity per level: [bands v and h, band d] (Watson thresholds at 3 H, 1080 lines). */
-const SENSITIVITY = [
+export const SENSITIVITY = [
   [0.01738153, 0.00589069],
   [0.03198481, 0.01429907],
   [0.04337266, 0.02439691],
@@ -171,8 +171,8 @@ function admLevel(g, bands, level) {
   const den = cubeNorm(g, g.abs(crop(ref)), floorTerm)
 
   // Within one degree of each other. The cross product decides exactly where the cosine in float32 cannot.
-  const [refV, refH] = g.split(ref, 1, 1, 1, 1)
-  const [distV, distH] = g.split(dist, 1, 1, 1, 1)
+  const [refV, refH] = g.split(refBands, 1, 1, 1, 1)
+  const [distV, distH] = g.split(distBands, 1, 1, 1, 1)
   const cross = g.abs(g.sub(g.mul(refV, distH), g.mul(refH, distV)))
   const dot = g.add(g.mul(refV, distV), g.mul(refH, distH))
   const aligned = g.op('LessOrEqual', [cross, g.mul(dot, g.float(0.01745487))])
@@ -225,7 +225,7 @@ function luma(g, name, depth) {
   return depth === 8 ? value : g.mul(value, g.float(2 ** (8 - depth)))
 }
 
-const frame = (name, depth) => ({
+export const frame = (name, depth) => ({
   name,
   type: depth === 8 ? 'uint8' : 'uint16',
   dims: ['N', 1, 'H', 'W'],
@@ -246,12 +246,12 @@ export function featuresModel(depth) {
   })
   g.output(g.concat(1, ...rows), 'features')
   return {
-    name: `vmaf_features_${depth}bit`,
+    name: `vmaf_features_${depth}bit_batched`,
     opset: OPSET,
     nodes: g.nodes,
     initializers: g.initializers,
     inputs: [frame('ref', depth), frame('dist', depth)],
-    outputs: [{ name: 'features', type: 'float', dims: ['N', 2, LIMITS.length === 2 ? 5 : 5] }],
+    outputs: [{ name: 'features', type: 'float', dims: ['N', 2, 5] }],
   }
 }
 
@@ -266,7 +266,7 @@ export function motionModel(depth) {
   const mean = g.op('ReduceMean', [g.abs(both), g.long(1, 2, 3)], { keepdims: 0n })
   g.output(g.mul(mean, g.float(1 / 256)), 'sad')
   return {
-    name: `vmaf_motion_${depth}bit`,
+    name: `vmaf_motion_${depth}bit_batched`,
     opset: OPSET,
     nodes: g.nodes,
     initializers: g.initializers,

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { writeModel } from './manifest.mjs'
 import { encodeModel } from './onnx.mjs'
 import { featuresModel, motionModel, scoreModel } from './vmaf-graph.mjs'
+import { stripFeaturesModel, stripMotionModel } from './vmaf-strips.mjs'
 import { wheelFiles } from './wheel.mjs'
 
 const WHEEL = {
@@ -25,10 +26,12 @@ for (const key of ['model', 'slopes', 'intercepts', 'feature_names']) {
 }
 
 const models = [
-  featuresModel(8),
-  featuresModel(10),
-  motionModel(8),
-  motionModel(10),
+  ...[8, 10].flatMap((depth) => [
+    featuresModel(depth),
+    motionModel(depth),
+    stripFeaturesModel(depth),
+    stripMotionModel(depth),
+  ]),
   scoreModel(standard),
 ]
 for (const model of models) {

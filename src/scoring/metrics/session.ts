@@ -188,7 +188,7 @@ export class SessionManager implements AsyncDisposable {
 }
 
 /** Small, and uses the same operators as the rest. */
-const PROBE_MODEL = 'vmaf_motion_8bit'
+const PROBE_MODEL = 'vmaf_motion_8bit_batched'
 
 const closedError = () => new MetricsError({ code: 'METRICS_CLOSED' }, 'the models are closed')
 

@@ -106,6 +106,7 @@ class VmafRun {
   readonly #every: number
   readonly #batch: number
   readonly #frameBytes: number
+  readonly #models: { readonly features: string; readonly motion: string }
   /** Memory of finished batches, for the next ones. */
   readonly #free: ArrayBuffer[] = []
   readonly #running = new Set<Promise<void>>()
@@ -128,6 +129,9 @@ class VmafRun {
     const pixels = format.width * format.height
     this.#frameBytes = pixels * (format.depth === 8 ? 1 : 2)
     this.#batch = sessions.batchFor(pixels * GRAPH_BYTES_PER_PIXEL)
+    // The CPU takes a frame in strips that fit its cache; a GPU takes whole frames, many at once.
+    const suffix = `${format.depth}bit${sessions.devices[0] === 'cpu' ? '' : '_batched'}`
+    this.#models = { features: `vmaf_features_${suffix}`, motion: `vmaf_motion_${suffix}` }
   }
 
   /** Sends every frame that counts through the graphs; gives the motion by frame. */
@@ -198,8 +202,7 @@ class VmafRun {
   #submitFeatures(contender: Contender, batch: Batch): void {
     const taken = batch.take(this.#format, 'ref', 'dist')
     if (taken === undefined || contender.error !== undefined) return
-    const model = `vmaf_features_${this.#format.depth}bit`
-    this.#submit(model, taken.feeds, 'features', (values) => {
+    this.#submit(this.#models.features, taken.feeds, 'features', (values) => {
       for (const [i, frame] of taken.frames.entries()) {
         contender.features.set(frame, values.slice(i * 2 * FEATURES, (i + 1) * 2 * FEATURES))
       }
@@ -211,7 +214,7 @@ class VmafRun {
   #submitMotion(batch: Batch): void {
     const taken = batch.take(this.#format, 'prev', 'ref')
     if (taken === undefined) return
-    this.#submit(`vmaf_motion_${this.#format.depth}bit`, taken.feeds, 'sad', (values) => {
+    this.#submit(this.#models.motion, taken.feeds, 'sad', (values) => {
       for (const [i, frame] of taken.frames.entries()) this.#sad.set(frame, values[i] ?? Number.NaN)
     })
   }
@@ -286,11 +289,7 @@ class VmafRun {
       features: { type: 'float64', dims: [2 * frames.length, 6], data: rows.buffer },
     })
     const scores = [...numbers(scored, 'vmaf')]
-    const models = [
-      `vmaf_features_${this.#format.depth}bit`,
-      `vmaf_motion_${this.#format.depth}bit`,
-      'vmaf_score',
-    ]
+    const models = [this.#models.features, this.#models.motion, 'vmaf_score']
     return {
       vmaf: poolSeries('vmaf', scores.slice(0, frames.length)),
       vmafNeg: poolSeries('vmafNeg', scores.slice(frames.length)),

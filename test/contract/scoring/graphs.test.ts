@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { SeededRng } from '#src/lib/rng.js'
+import { MetricsError, SessionManager, SHIPPED_MODELS } from '#src/scoring/metrics/index.js'
+import { numbers } from '#src/scoring/metrics/session.js'
+
+/** A picture of soft blocks, and one like it with noise: values 0–255. */
+function pictures(rng: SeededRng, width: number, height: number): [number[], number[]] {
+  const blocks = rng.bytes(Math.ceil(width / 4) * Math.ceil(height / 4))
+  const noise = rng.bytes(width * height)
+  const ref = Array.from({ length: width * height }, (_, i) => {
+    const [x, y] = [i % width, Math.floor(i / width)]
+    return blocks[(y >> 2) * Math.ceil(width / 4) + (x >> 2)] ?? 0
+  })
+  const dist = ref.map((value, i) => Math.max(0, Math.min(255, value + ((noise[i] ?? 0) >> 4) - 8)))
+  return [ref, dist]
+}
+
+const code = (wanted: string) => (error: unknown) =>
+  error instanceof MetricsError && error.code === wanted
+
+describe('the graphs of VMAF', () => {
+  let sessions: SessionManager
+  before(async () => {
+    sessions = await SessionManager.create({ device: 'cpu', lanes: 1 })
+  })
+  after(() => sessions.close())
+
+  const eight = (values: readonly number[]) => new Uint8Array(values).buffer as ArrayBuffer
+  const ten = (values: readonly number[]) =>
+    new Uint16Array(values.map((value) => value * 4)).buffer as ArrayBuffer
+
+  async function features(model: string, depth: 8 | 10, width: number, height: number) {
+    const [ref, dist] = pictures(new SeededRng(`${width}x${height}`), width, height)
+    const tensor = (values: readonly number[]) => ({
+      type: depth === 8 ? ('uint8' as const) : ('uint16' as const),
+      dims: [1, 1, height, width],
+      data: depth === 8 ? eight(values) : ten(values),
+    })
+    const result = await sessions.run(model, { ref: tensor(ref), dist: tensor(dist) })
+    return [...numbers(result, 'features')]
+  }
+
+  for (const [width, height] of [
+    [32, 32],
+    [47, 35],
+    [130, 100],
+    [64, 97],
+  ] as const) {
+    test(`agree in strips and in batches at ${width}x${height}, 8 and 10 bit`, async () => {
+      const whole = await features('vmaf_features_8bit_batched', 8, width, height)
+      const strips = await features('vmaf_features_8bit', 8, width, height)
+      const deep = await features('vmaf_features_10bit', 10, width, height)
+      for (const [i, value] of whole.entries()) {
+        assert.ok(value > 0 && value < 1.5, `feature ${i} is ${value}`)
+        assert.ok(Math.abs((strips[i] ?? 0) - value) < 2e-4, `strips, feature ${i}: ${strips[i]}`)
+        assert.ok(Math.abs((deep[i] ?? 0) - value) < 2e-4, `10 bit, feature ${i}: ${deep[i]}`)
+      }
+    })
+  }
+
+  test('frames of a batch do not touch each other', async () => {
+    const [a, b] = [pictures(new SeededRng('a'), 40, 36), pictures(new SeededRng('b'), 40, 36)]
+    const run = async (frames: readonly (typeof a)[]) => {
+      const stack = (side: 0 | 1) => ({
+        type: 'uint8' as const,
+        dims: [frames.length, 1, 36, 40],
+        data: eight(frames.flatMap((frame) => frame[side])),
+      })
+      const feeds = { ref: stack(0), dist: stack(1) }
+      return [...numbers(await sessions.run('vmaf_features_8bit_batched', feeds), 'features')]
+    }
+    const together = await run([a, b])
+    const apart = [...(await run([a])), ...(await run([b]))]
+    for (const [i, value] of apart.entries()) {
+      assert.ok(Math.abs(value - (together[i] ?? 0)) < 1e-5, `value ${i}`)
+    }
+  })
+})
+
+describe('models and devices', () => {
+  let folder = ''
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'subreel-models-'))
+    await mkdir(join(folder, 'vmaf'))
+    await copyFile(join(SHIPPED_MODELS, 'manifest.json'), join(folder, 'manifest.json'))
+    const model = await readFile(join(SHIPPED_MODELS, 'vmaf', 'vmaf_score.onnx'))
+    model[model.length - 200] = (model.at(-200) ?? 0) ^ 1
+    await writeFile(join(folder, 'vmaf', 'vmaf_score.onnx'), model)
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  const rows = () => ({
+    features: { type: 'float64' as const, dims: [1, 6], data: new Float64Array(6).buffer },
+  })
+
+  test('an altered model is refused, and a missing one', async () => {
+    await using sessions = await SessionManager.create({ device: 'cpu', modelsFolder: folder })
+    await assert.rejects(sessions.run('vmaf_score', rows()), code('METRICS_MODEL_ALTERED'))
+    await assert.rejects(sessions.run('vmaf_motion_8bit', rows()), code('METRICS_MODEL_MISSING'))
+    await assert.rejects(sessions.run('no_such_model', rows()), code('METRICS_MODEL_MISSING'))
+  })
+
+  test('a folder without a manifest is refused', async () => {
+    const opening = SessionManager.create({ device: 'cpu', modelsFolder: join(folder, 'vmaf') })
+    await assert.rejects(opening, code('METRICS_MODEL_MISSING'))
+  })
+
+  test('a GPU asked for by name is an error where there is none, never the CPU', async () => {
+    await assert.rejects(
+      SessionManager.create({ device: 'cuda:77' }),
+      code('METRICS_DEVICE_UNAVAILABLE'),
+    )
+  })
+
+  test('auto takes what there is', async () => {
+    await using sessions = await SessionManager.create({ device: 'auto', lanes: 1 })
+    const result = await sessions.run('vmaf_score', rows())
+    assert.equal(result.device, sessions.devices[0])
+    assert.equal(numbers(result, 'vmaf').length, 1)
+  })
+
+  test('a model that fails on its input says which and where', async () => {
+    await using sessions = await SessionManager.create({ device: 'cpu', lanes: 1 })
+    const wrong = {
+      features: { type: 'float64' as const, dims: [1, 5], data: new ArrayBuffer(40) },
+    }
+    await assert.rejects(sessions.run('vmaf_score', wrong), code('METRICS_RUN_FAILED'))
+  })
+
+  test('a closed manager says so', async () => {
+    const sessions = await SessionManager.create({ device: 'cpu', lanes: 1 })
+    await sessions.close()
+    await assert.rejects(sessions.run('vmaf_score', rows()), code('METRICS_CLOSED'))
+  })
+})
