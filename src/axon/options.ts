@@ -47,10 +47,7 @@ export interface AxonOptions {
    * though Python's axon would not look. No SDK sends such. Default true.
    */
   readonly strictHeaders?: boolean
-  /**
-   * Default: in memory, refusing what was signed before this start. That leaves open a replay, right
-   * after a restart, of a caller whose clock is ahead of ours; RedisNonceStore does not.
-   */
+  /** Default: in memory, refusing what was signed before this start. */
   readonly nonceStore?: NonceStore
   /** Default: in this thread. */
   readonly verifier?: SignatureVerifier
@@ -79,8 +76,6 @@ export interface AxonOptions {
 export type AxonSettings = ReturnType<typeof withDefaults>
 
 const MAX_RETENTION_S = 3600
-/** 250 ms: less than a process takes to start again, more than clocks of one machine differ. */
-const START_GRACE_NS = 250_000_000n
 
 /** How long a nonce could be accepted again under these policies, in milliseconds. */
 export function nonceRetentionMs(
@@ -108,7 +103,7 @@ export function withDefaults(options: AxonOptions) {
       options.nonceStore ??
       new MemoryNonceStore({
         retentionMs: nonceRetentionMs(nonces, btauth),
-        floor: clock.nowNs() - START_GRACE_NS,
+        floor: clock.nowNs(),
       }),
     verifier: options.verifier ?? inlineVerifier,
     rateLimit: options.rateLimit ?? { perSecond: 20, burst: 100 },
