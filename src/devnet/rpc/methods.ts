@@ -45,11 +45,6 @@ export function nodeMethods(chain: DevChain): Record<string, RpcMethod> {
 }
 
 function systemMethods(chain: DevChain): Record<string, RpcMethod> {
-  const nextIndex: RpcMethod = (params) => {
-    const account = toHex(decodeAddress(param(params, 0, text)))
-    const onChain = chain.stateAt().read(System.Account, account).nonce
-    return chain.pool.nextNonce(account, onChain)
-  }
   return {
     system_chain: () => 'Bittensor',
     system_chainType: () => 'Development',
@@ -63,8 +58,11 @@ function systemMethods(chain: DevChain): Record<string, RpcMethod> {
       currentBlock: chain.head.number,
       highestBlock: chain.head.number,
     }),
-    system_accountNextIndex: nextIndex,
-    account_nextIndex: nextIndex,
+    system_accountNextIndex: (params) => {
+      const account = toHex(decodeAddress(param(params, 0, text)))
+      const onChain = chain.stateAt().read(System.Account, account).nonce
+      return chain.pool.nextNonce(account, onChain)
+    },
   }
 }
 

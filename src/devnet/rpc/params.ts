@@ -2,14 +2,10 @@ import { z } from 'zod'
 import { fromHex } from '../scale/bytes.js'
 import { INVALID_PARAMS, RpcError } from './json-rpc.js'
 
-/** Nodes take hex with and without 0x; so do some clients' calls. */
-const withPrefix = (hex: string): string =>
-  hex.startsWith('0x') ? hex.toLowerCase() : `0x${hex.toLowerCase()}`
-
 const hex = z
   .string()
-  .regex(/^(0x)?([0-9a-fA-F]{2})*$/)
-  .transform(withPrefix)
+  .regex(/^0x([0-9a-fA-F]{2})*$/)
+  .transform((text) => text.toLowerCase())
 
 const quantity = z.union([
   z.number().int().min(0),
@@ -25,8 +21,7 @@ export const keys = z.array(key).max(10_000)
 export const data = hex.transform(fromHex)
 export const hash = z
   .string()
-  .regex(/^(0x)?[0-9a-fA-F]{64}$/)
-  .transform(withPrefix)
+  .regex(/^0x[0-9a-fA-F]{64}$/)
   .nullish()
   .transform((value) => value ?? undefined)
 export const blockNumber = quantity.nullish().transform((value) => value ?? undefined)
