@@ -47,7 +47,10 @@ export interface AxonOptions {
    * though Python's axon would not look. No SDK sends such. Default true.
    */
   readonly strictHeaders?: boolean
-  /** Default: in memory, refusing what was signed before this start. */
+  /**
+   * Default: in memory, refusing what was signed before this start. That leaves open a replay, right
+   * after a restart, of a caller whose clock is ahead of ours; RedisNonceStore does not.
+   */
   readonly nonceStore?: NonceStore
   /** Default: in this thread. */
   readonly verifier?: SignatureVerifier
@@ -76,6 +79,8 @@ export interface AxonOptions {
 export type AxonSettings = ReturnType<typeof withDefaults>
 
 const MAX_RETENTION_S = 3600
+/** 250 ms: less than a process takes to start again, more than clocks of one machine differ. */
+const START_GRACE_NS = 250_000_000n
 
 /** How long a nonce could be accepted again under these policies, in milliseconds. */
 export function nonceRetentionMs(
@@ -103,7 +108,7 @@ export function withDefaults(options: AxonOptions) {
       options.nonceStore ??
       new MemoryNonceStore({
         retentionMs: nonceRetentionMs(nonces, btauth),
-        floor: clock.nowNs(),
+        floor: clock.nowNs() - START_GRACE_NS,
       }),
     verifier: options.verifier ?? inlineVerifier,
     rateLimit: options.rateLimit ?? { perSecond: 20, burst: 100 },

@@ -26,6 +26,7 @@ import { Scheduler } from './scheduler.js'
 import type { StreamReply } from './types.js'
 
 const NO_BYTES = new Uint8Array(0)
+const COMPLAIN_EVERY_MS = 10_000
 
 interface Modules {
   readonly log: Logger
@@ -49,6 +50,7 @@ export class Pipeline {
   readonly #gate: Gate
   readonly #modules: Modules
   #running = 0
+  #nextComplaintMs = Number.NEGATIVE_INFINITY
   #idle: (() => void) | undefined
 
   constructor(settings: AxonSettings, modules: Modules) {
@@ -140,8 +142,7 @@ export class Pipeline {
       return await this.#gate.verify(claim, passage.head, body)
     } catch (error) {
       if (error instanceof AxonError && error.code === 'AXON_NONCES_UNAVAILABLE') {
-        const { log } = this.#modules
-        log.error({ event: 'nonces.lost', err: error }, 'the nonce store does not answer')
+        this.#noncesLost(error)
         return { fault: { ...fault('overloaded', 'Try again later'), status: 503 } }
       }
       return { fault: this.#internal(passage, error) }
@@ -228,6 +229,15 @@ export class Pipeline {
       return { fault: fault('priority-timeout', `Response timeout after: ${seconds}s`) }
     }
     return { fault: this.#internal(passage, error) }
+  }
+
+  /** Every request meets it; the log need hear of it now and then. */
+  #noncesLost(error: AxonError): void {
+    const nowMs = this.#settings.clock.monotonic()
+    if (nowMs < this.#nextComplaintMs) return
+    this.#nextComplaintMs = nowMs + COMPLAIN_EVERY_MS
+    const { log } = this.#modules
+    log.error({ event: 'nonces.lost', err: error }, 'the nonce store does not answer')
   }
 
   /** A refusal that tells the caller nothing but an id, which the log has too. */

@@ -13,7 +13,10 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
 export interface RedisNonceOptions {
-  /** A connection of the caller's, which stays the caller's to close. */
+  /**
+   * A connection of the caller's, which stays the caller's to close. Make it with
+   * `enableOfflineQueue: false` and a `commandTimeout`, so that a lost Redis is noticed at once.
+   */
   readonly redis: Redis
   /** How long a nonce must be remembered, in milliseconds. */
   readonly retentionMs: number

@@ -18,6 +18,7 @@ import {
 import { encodeMetadata, type MetadataVersion } from './metadata/metadata.js'
 import type { Context } from './pallets/context.js'
 import { onInitialize } from './pallets/hooks.js'
+import type { Snapshot } from './persist.js'
 import { Pool, type Pooled, type StatusListener } from './pool.js'
 import { Drand } from './runtime/drand.js'
 import { BLOCK_HASH_COUNT, type Event, Runtime, type RuntimeOptions } from './runtime/runtime.js'
@@ -37,6 +38,8 @@ export interface ChainOptions {
   /** How many blocks finality stays behind the head. */
   readonly finalityLag: number
   readonly drand: DrandOptions
+  /** A chain to go on from, in place of genesis. */
+  readonly restore?: Snapshot
   /** Fills the state of block 0. */
   readonly genesis: (context: Context) => void
 }
@@ -65,6 +68,8 @@ export class DevChain {
   readonly #beacon: Beacon
   #runtime: Runtime
   #firstKept = 0
+  /** State of lower blocks was not kept. */
+  #stateFrom = 0
   #finalizedNumber = 0
   #forks = 0
   /** Errors that scripted faults put in place of calls. */
@@ -77,10 +82,36 @@ export class DevChain {
     this.#lag = options.finalityLag
     this.#beacon = makeBeacon(options.drand)
     this.#runtime = new Runtime(options.runtime)
-    this.#seal(0, (context) => {
-      context.state.write(Drand.BeaconConfig, [], this.#beacon.config)
-      options.genesis(context)
-    })
+    if (options.restore !== undefined) {
+      this.#restore(options.restore)
+    } else {
+      this.#seal(0, (context) => {
+        context.state.write(Drand.BeaconConfig, [], this.#beacon.config)
+        options.genesis(context)
+      })
+    }
+  }
+
+  #restore({ blocks, state, finalized }: Snapshot): void {
+    for (const block of blocks) {
+      this.#sealed[block.number] = { block, included: [], runtime: this.#runtime }
+      this.#byHash.set(block.hash, block.number)
+    }
+    this.#finalizedNumber = finalized
+    this.#stateFrom = this.head.number
+    this.#store.commit(this.head.number, state)
+  }
+
+  /** What has to be kept to go on from here later. */
+  snapshot(): Snapshot {
+    const head = this.#store.at(this.head.number)
+    const state = new Map<string, Uint8Array>()
+    for (const key of head.keys('')) {
+      const value = head.get(key)
+      if (value !== undefined) state.set(key, value)
+    }
+    const blocks = this.#sealed.filter((sealed) => sealed !== undefined).map(({ block }) => block)
+    return { blocks, finalized: this.#finalizedNumber, state }
   }
 
   get runtime(): Runtime {
@@ -120,7 +151,14 @@ export class DevChain {
 
   /** State after a block; the head unless given. Changes to the view stay in it. */
   stateAt(hash?: string): View {
-    return new View(this.#store.at(this.block(hash).number))
+    const { number } = this.block(hash)
+    if (number < this.#stateFrom) {
+      throw new DevnetError(
+        { code: 'DEVNET_BLOCK_UNKNOWN', block: hash ?? '' },
+        `state of block ${number} was discarded: ask for ${this.#stateFrom} or newer`,
+      )
+    }
+    return new View(this.#store.at(number))
   }
 
   runtimeAt(hash?: string): Runtime {
@@ -300,6 +338,7 @@ export class DevChain {
       delete this.#sealed[n]
     }
     this.#firstKept = below
+    this.#stateFrom = Math.max(this.#stateFrom, below)
   }
 
   // --- scripted ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import type { DrandOptions } from './drand/beacon.js'
 import { DevnetError } from './errors.js'
 import { type FaultState, type Faults, noFaults, takeTurn } from './faults.js'
 import { DEV_ACCOUNTS, type GenesisOptions, type GenesisSubnet, writeGenesis } from './genesis.js'
+import { loadSnapshot, Saver } from './persist.js'
 import { controlMethods } from './rpc/control.js'
 import { RpcError } from './rpc/json-rpc.js'
 import { nodeMethods, type RpcMethod } from './rpc/methods.js'
@@ -37,6 +38,8 @@ export interface DevnetOptions {
    * for blocks on a clock) or `eager` (default otherwise), or a foreign key with known signatures.
    */
   readonly drand?: DrandOptions
+  /** Keeps the chain in this file, and goes on from it when it exists. In memory unless given. */
+  readonly stateFile?: string
   readonly clock?: Clock
   readonly log?: Logger
 }
@@ -84,7 +87,10 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const log = options.log ?? silentLog()
   const blocks = options.blocks ?? { everyMs: 12_000 }
   const faultState = noFaults()
+  const restore =
+    options.stateFile === undefined ? undefined : await loadSnapshot(options.stateFile)
   const chain = new DevChain({
+    ...(restore === undefined ? {} : { restore }),
     clock,
     runtime: toRuntime(options.runtime ?? 425),
     finalityLag: options.finalityLag ?? 0,
@@ -102,6 +108,22 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
       faultState.refuseCalls,
       ({ call }) => call === undefined || call === extrinsic.call.name,
     )?.error
+
+  const saver =
+    options.stateFile === undefined
+      ? undefined
+      : new Saver(
+          options.stateFile,
+          clock,
+          () => chain.snapshot(),
+          (error) => {
+            log.error({ event: 'devnet-state.failed', error }, 'the chain could not be saved')
+          },
+        )
+  chain.onHead(({ number, hash, extrinsics }) => {
+    saver?.touch()
+    log.debug({ event: 'block.sealed', number, hash, extrinsics: extrinsics.length }, 'new block')
+  })
 
   const advance = (count = 1): number => {
     for (let i = 0; i < count; i += 1) chain.seal()
@@ -140,6 +162,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
       stop.abort()
       await ticking
       await server.close()
+      await saver?.close()
     },
   }
 }

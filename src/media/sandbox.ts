@@ -15,6 +15,8 @@ export interface SandboxTools {
   readonly bubblewrap: boolean
   /** util-linux prlimit is installed. */
   readonly prlimit: boolean
+  /** util-linux setpriv is installed and knows --pdeathsig. */
+  readonly setpriv: boolean
 }
 
 export interface SandboxPolicy {
@@ -40,17 +42,18 @@ export function sandboxTools(): Promise<SandboxTools> {
 }
 
 async function detect(): Promise<SandboxTools> {
-  if (process.platform !== 'linux') return { bubblewrap: false, prlimit: false }
+  if (process.platform !== 'linux') return { bubblewrap: false, prlimit: false, setpriv: false }
   const works = (command: string, args: readonly string[]) =>
     runProcess(command, args, { timeoutMs: 5000 }).then(
       () => true,
       () => false,
     )
-  const [bubblewrap, prlimit] = await Promise.all([
+  const [bubblewrap, prlimit, setpriv] = await Promise.all([
     works('bwrap', ['--unshare-all', '--die-with-parent', '--ro-bind', '/', '/', '--', 'true']),
     works('prlimit', ['--nproc', '--', 'true']),
+    works('setpriv', ['--pdeathsig', 'KILL', '--', 'true']),
   ])
-  return { bubblewrap, prlimit }
+  return { bubblewrap, prlimit, setpriv }
 }
 
 /** System folders a dynamically linked tool needs, read-only. */
@@ -68,6 +71,8 @@ export async function confine(
 ): Promise<{ readonly command: string; readonly args: readonly string[] }> {
   if (policy.mode === 'off') return { command, args }
   const tools = await sandboxTools()
+  // A tool must not outlive a killed parent and go on writing where its successor works.
+  const tied = tools.setpriv ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []
   if (policy.mode === 'required' && !tools.bubblewrap) {
     throw new MediaError(
       { code: 'MEDIA_SANDBOX_MISSING' },
@@ -76,8 +81,12 @@ export async function confine(
   }
   const limited = tools.prlimit ? [...limits(policy), command, ...args] : [command, ...args]
   const line = tools.bubblewrap ? [...box(command, policy), ...limited] : limited
-  const [first, ...rest] = line
-  return { command: first ?? command, args: rest }
+  return split([...tied, ...line])
+}
+
+function split(line: readonly string[]): { command: string; args: readonly string[] } {
+  const [command = '', ...args] = line
+  return { command, args }
 }
 
 function limits(policy: SandboxPolicy): string[] {

@@ -200,6 +200,24 @@ describe('guarded fetch against a canary listener', () => {
     await assert.rejects(run, { name: 'AbortError' })
   })
 
+  it('survives a server that hangs up while its body is read slowly', async () => {
+    const size = 3_000_000
+    reply((_request, response) => {
+      response.writeHead(200, { 'content-length': size, connection: 'close' })
+      response.end(Buffer.alloc(size, 'x'))
+    })
+    const { body } = await local.fetch(`${origin}/`)
+    let received = 0
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      received += chunk.length
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    assert.equal(received, size)
+    const unread = await local.fetch(`${origin}/`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    unread.body.destroy()
+  })
+
   it('hashes what it downloads', async () => {
     reply((_request, response) => response.end('abc'))
     const path = join(dir, 'abc')

@@ -35,7 +35,6 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'any'>> = {
     'scoring',
   ],
   corpus: ['lib', 'media'],
-  neuron: ['lib', 'config', 'wallet', 'chain'],
   validator: [
     'corpus',
     'lib',

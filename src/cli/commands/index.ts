@@ -3,6 +3,7 @@ import type { Command } from '../command.js'
 /** Every verb, loaded when it is used: `subreel doctor` does not load the chain library. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => (await import('./config.js')).command,
+  devnet: async () => (await import('./devnet.js')).command,
   doctor: async () => (await import('./doctor.js')).command,
   score: async () => (await import('./score.js')).command,
   verify: async () => (await import('./verify.js')).command,

@@ -1,6 +1,7 @@
 import { CALL_WEIGHT, inclusionFee } from '../fees.js'
 import { type MetadataVersion, metadataVersions } from '../metadata/metadata.js'
 import { APIS, type ApiArgs, type ApiMethod, type ApiResult, type Apis } from '../runtime/apis.js'
+import type { AccountId } from '../runtime/frame-types.js'
 import type { Runtime } from '../runtime/runtime.js'
 import { inRange } from '../runtime/storage.js'
 import { Subtensor } from '../runtime/subtensor-storage.js'
@@ -8,7 +9,6 @@ import { System } from '../runtime/system.js'
 import { Reader } from '../scale/bytes.js'
 import { type AnyCodec, bytes, encode } from '../scale/codec.js'
 import type { View } from '../state/view.js'
-import { dynamicInfoOf, stakeInfoOf } from './dynamic.js'
 import {
   hyperparams,
   metagraphOf,
@@ -18,6 +18,15 @@ import {
   selectFields,
   subnetExists,
 } from './metagraph.js'
+import { nextEpochStart } from './schedule.js'
+import {
+  delegateOf,
+  dynamicInfoOf,
+  stakeInfoOf,
+  stakesOf,
+  subnetInfoOf,
+  swapAtPar,
+} from './summaries.js'
 
 export interface ApiContext {
   readonly runtime: Runtime
@@ -79,6 +88,13 @@ const HANDLERS: Handlers = {
   SubnetInfoRuntimeApi: {
     get_subnet_hyperparams: ({ state }, { netuid }) => hyperparamsIf(state, netuid),
     get_subnet_hyperparams_v2: ({ state }, { netuid }) => hyperparamsIf(state, netuid),
+    get_subnet_info_v2: ({ state }, { netuid }) => subnetInfoOf(state, netuid),
+    get_subnets_info_v2: ({ state }) => netuids(state).map((netuid) => subnetInfoOf(state, netuid)),
+    get_subnet_state: ({ state, block }, { netuid }) => {
+      const whole = metagraphOf(state, netuid, block)
+      return whole === undefined ? undefined : { ...whole, emission_history: [] }
+    },
+    get_next_epoch_start_block: ({ state }, { netuid }) => nextEpochStart(state, netuid),
     get_dynamic_info: ({ state }, { netuid }) => dynamicInfoOf(state, netuid),
     get_all_dynamic_info: ({ state }) =>
       netuids(state).map((netuid) => dynamicInfoOf(state, netuid)),
@@ -96,22 +112,35 @@ const HANDLERS: Handlers = {
       return whole === undefined ? undefined : selectFields(whole, metagraph_indexes)
     },
   },
+  DelegateInfoRuntimeApi: {
+    get_delegates: ({ state }) =>
+      hotkeysWithOwner(state).map((hotkey) => delegateOf(state, hotkey, netuids(state))),
+    get_delegate: ({ state }, { delegate_account: hotkey }) =>
+      state.has(Subtensor.Owner, hotkey) ? delegateOf(state, hotkey, netuids(state)) : undefined,
+    get_delegated: () => [],
+  },
   StakeInfoRuntimeApi: {
     get_stake_info_for_coldkey: ({ state }, { coldkey_account }) =>
-      state
-        .read(Subtensor.StakingHotkeys, coldkey_account)
-        .flatMap((hotkey) =>
-          netuids(state).map((netuid) => stakeInfoOf(state, hotkey, coldkey_account, netuid)),
-        )
-        .filter((info) => info.stake > 0n),
+      stakesOf(state, coldkey_account, netuids(state)),
+    get_stake_info_for_coldkeys: ({ state }, { coldkey_accounts }) =>
+      coldkey_accounts.map((coldkey) => [coldkey, stakesOf(state, coldkey, netuids(state))]),
     get_stake_info_for_hotkey_coldkey_netuid: ({ state }, args) =>
       stakeInfoOf(state, args.hotkey_account, args.coldkey_account, args.netuid),
   },
-  SwapRuntimeApi: { current_alpha_price: () => RAO },
+  SwapRuntimeApi: {
+    current_alpha_price: () => RAO,
+    current_alpha_price_all: ({ state }) =>
+      netuids(state).map((netuid) => ({ netuid, price: RAO })),
+    sim_swap_tao_for_alpha: (_, { tao }) => swapAtPar(tao),
+    sim_swap_alpha_for_tao: (_, { alpha }) => swapAtPar(alpha),
+  },
   SubnetRegistrationRuntimeApi: {
     get_network_registration_cost: ({ state }) => state.read(Subtensor.NetworkLastLockCost),
   },
 }
+
+const hotkeysWithOwner = (state: View): AccountId[] =>
+  state.lastKeys(Subtensor.Owner) as AccountId[]
 
 const hyperparamsIf = (state: View, netuid: number) =>
   subnetExists(state, netuid) ? hyperparams(state, netuid) : undefined

@@ -1,4 +1,5 @@
 import { Subtensor } from '../runtime/subtensor-storage.js'
+import type { View } from '../state/view.js'
 import type { Context } from './context.js'
 
 /** A stateful schedule runs an epoch after so many blocks without one, whatever its tempo. */
@@ -31,6 +32,15 @@ export function currentEpoch(context: Context, netuid: number): bigint {
   }
   const index = state.read(Subtensor.SubnetEpochIndex, netuid)
   return epochDue(context, netuid) ? index + 1n : index
+}
+
+/** The block of the next epoch on a stateful schedule: a pending one, else by tempo. */
+export function nextEpochStart(state: View, netuid: number): bigint | undefined {
+  const tempo = BigInt(state.read(Subtensor.Tempo, netuid))
+  if (tempo === 0n) return undefined
+  const pending = state.read(Subtensor.PendingEpochAt, netuid)
+  const automatic = state.read(Subtensor.LastEpochBlock, netuid) + tempo
+  return pending > 0n && pending < automatic ? pending : automatic
 }
 
 /** Counts the block, and consumes the epoch's slot when it is due. Returns whether it was. */

@@ -45,6 +45,11 @@ export function nodeMethods(chain: DevChain): Record<string, RpcMethod> {
 }
 
 function systemMethods(chain: DevChain): Record<string, RpcMethod> {
+  const nextIndex: RpcMethod = (params) => {
+    const account = toHex(decodeAddress(param(params, 0, text)))
+    const onChain = chain.stateAt().read(System.Account, account).nonce
+    return chain.pool.nextNonce(account, onChain)
+  }
   return {
     system_chain: () => 'Bittensor',
     system_chainType: () => 'Development',
@@ -58,11 +63,8 @@ function systemMethods(chain: DevChain): Record<string, RpcMethod> {
       currentBlock: chain.head.number,
       highestBlock: chain.head.number,
     }),
-    system_accountNextIndex: (params) => {
-      const account = toHex(decodeAddress(param(params, 0, text)))
-      const onChain = chain.stateAt().read(System.Account, account).nonce
-      return chain.pool.nextNonce(account, onChain)
-    },
+    system_accountNextIndex: nextIndex,
+    account_nextIndex: nextIndex,
   }
 }
 

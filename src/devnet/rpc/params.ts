@@ -2,10 +2,14 @@ import { z } from 'zod'
 import { fromHex } from '../scale/bytes.js'
 import { INVALID_PARAMS, RpcError } from './json-rpc.js'
 
+/** Nodes take hex with and without 0x; so do some clients' calls. */
+const withPrefix = (hex: string): string =>
+  hex.startsWith('0x') ? hex.toLowerCase() : `0x${hex.toLowerCase()}`
+
 const hex = z
   .string()
-  .regex(/^0x([0-9a-fA-F]{2})*$/)
-  .transform((text) => text.toLowerCase())
+  .regex(/^(0x)?([0-9a-fA-F]{2})*$/)
+  .transform(withPrefix)
 
 const quantity = z.union([
   z.number().int().min(0),
@@ -21,7 +25,8 @@ export const keys = z.array(key).max(10_000)
 export const data = hex.transform(fromHex)
 export const hash = z
   .string()
-  .regex(/^0x[0-9a-fA-F]{64}$/)
+  .regex(/^(0x)?[0-9a-fA-F]{64}$/)
+  .transform(withPrefix)
   .nullish()
   .transform((value) => value ?? undefined)
 export const blockNumber = quantity.nullish().transform((value) => value ?? undefined)

@@ -4,22 +4,38 @@ import {
   type Codec,
   option,
   type StructValue,
+  tuple,
   u8,
   u16,
   u32,
   u64,
+  type Value,
   vec,
   wrapper,
 } from '../scale/codec.js'
-import { accountId, dispatchInfo, feeDetails, runtimeVersion, weight } from './frame-types.js'
+import {
+  type AccountId,
+  accountId,
+  dispatchInfo,
+  feeDetails,
+  runtimeVersion,
+  weight,
+} from './frame-types.js'
 import { dynamicInfo, metagraph, selectiveMetagraph } from './metagraph-types.js'
 import type { Range } from './storage.js'
 import {
+  delegateInfo,
   neuronInfo,
   neuronInfoLite,
+  simSwapResult,
   stakeInfo,
   subnetHyperparams,
   subnetHyperparamsV2,
+  subnetInfoV2,
+  subnetPrice,
+  subnetState,
+  u16c,
+  u64c,
 } from './subtensor-types.js'
 
 type Inputs = Readonly<Record<string, AnyCodec>>
@@ -47,6 +63,7 @@ const opaqueOnce = <A extends Inputs, R>(inputs: A, output: Codec<R>): ApiMethod
 })
 
 const TYPED = { since: 393 }
+const STATEFUL = { since: 425 }
 const opaqueMetadata = wrapper('sp_core::OpaqueMetadata', bytes)
 /** The bytes of an extrinsic; what follows its length prefix is not looked into. */
 export const opaqueExtrinsic = wrapper('sp_runtime::OpaqueExtrinsic', bytes)
@@ -75,6 +92,10 @@ export const APIS = {
   SubnetInfoRuntimeApi: {
     get_subnet_hyperparams: opaqueOnce({ netuid: u16 }, option(subnetHyperparams)),
     get_subnet_hyperparams_v2: method({ netuid: u16 }, option(subnetHyperparamsV2), TYPED),
+    get_subnet_info_v2: opaqueOnce({ netuid: u16 }, option(subnetInfoV2)),
+    get_subnets_info_v2: opaqueOnce({}, vec(option(subnetInfoV2))),
+    get_subnet_state: opaqueOnce({ netuid: u16 }, option(subnetState)),
+    get_next_epoch_start_block: method({ netuid: u16 }, option(u64), STATEFUL),
     get_dynamic_info: opaqueOnce({ netuid: u16 }, option(dynamicInfo)),
     get_all_dynamic_info: opaqueOnce({}, vec(option(dynamicInfo))),
     get_metagraph: method({ netuid: u16 }, option(metagraph), TYPED),
@@ -91,15 +112,39 @@ export const APIS = {
       TYPED,
     ),
   },
+  DelegateInfoRuntimeApi: {
+    get_delegates: method({}, vec(delegateInfo), TYPED),
+    get_delegate: method({ delegate_account: accountId }, option(delegateInfo), TYPED),
+    get_delegated: method(
+      { delegatee_account: accountId },
+      vec(
+        tuple<[Value<typeof delegateInfo>, [number, bigint]]>(
+          delegateInfo,
+          tuple<[number, bigint]>(u16c, u64c),
+        ),
+      ),
+      TYPED,
+    ),
+  },
   StakeInfoRuntimeApi: {
     get_stake_info_for_coldkey: method({ coldkey_account: accountId }, vec(stakeInfo), TYPED),
+    get_stake_info_for_coldkeys: method(
+      { coldkey_accounts: vec(accountId) },
+      vec(tuple<[AccountId, Value<typeof stakeInfo>[]]>(accountId, vec(stakeInfo))),
+      TYPED,
+    ),
     get_stake_info_for_hotkey_coldkey_netuid: method(
       { hotkey_account: accountId, coldkey_account: accountId, netuid: u16 },
       option(stakeInfo),
       TYPED,
     ),
   },
-  SwapRuntimeApi: { current_alpha_price: method({ netuid: u16 }, u64, TYPED) },
+  SwapRuntimeApi: {
+    current_alpha_price: method({ netuid: u16 }, u64, TYPED),
+    current_alpha_price_all: method({}, vec(subnetPrice), TYPED),
+    sim_swap_tao_for_alpha: method({ netuid: u16, tao: u64 }, simSwapResult, TYPED),
+    sim_swap_alpha_for_tao: method({ netuid: u16, alpha: u64 }, simSwapResult, TYPED),
+  },
   SubnetRegistrationRuntimeApi: {
     get_network_registration_cost: method({}, u64, TYPED),
   },

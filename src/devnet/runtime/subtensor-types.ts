@@ -5,6 +5,7 @@ import {
   compactBig,
   i64,
   i128,
+  option,
   struct,
   tuple,
   u8,
@@ -161,4 +162,81 @@ export const stakeInfo = struct('pallet_subtensor::rpc_info::stake_info::StakeIn
   tao_emission: u64c,
   drain: u64c,
   is_registered: bool,
+})
+
+const u16List = vec(u16c)
+const u64List = vec(u64c)
+
+export const subnetState = struct('pallet_subtensor::rpc_info::show_subnet::SubnetState', {
+  netuid: u16c,
+  hotkeys: vec(accountId),
+  coldkeys: vec(accountId),
+  active: vec(bool),
+  validator_permit: vec(bool),
+  pruning_score: u16List,
+  last_update: u64List,
+  emission: u64List,
+  dividends: u16List,
+  incentives: u16List,
+  consensus: u16List,
+  trust: u16List,
+  rank: u16List,
+  block_at_registration: u64List,
+  alpha_stake: u64List,
+  tao_stake: u64List,
+  total_stake: u64List,
+  emission_history: vec(u64List),
+})
+
+export const delegateInfo = struct('pallet_subtensor::rpc_info::delegate_info::DelegateInfo', {
+  delegate_ss58: accountId,
+  take: u16c,
+  nominators: vec(
+    tuple<[AccountId, [number, bigint][]]>(accountId, vec(tuple<[number, bigint]>(u16c, u64c))),
+  ),
+  owner_ss58: accountId,
+  registrations: u16List,
+  validator_permits: u16List,
+  return_per_1000: u64c,
+  total_daily_return: u64c,
+})
+
+const subnetInfoFields = {
+  netuid: u16c,
+  rho: u16c,
+  kappa: u16c,
+  difficulty: u64c,
+  immunity_period: u16c,
+  max_allowed_validators: u16c,
+  min_allowed_weights: u16c,
+  max_weights_limit: u16c,
+  scaling_law_power: u16c,
+  subnetwork_n: u16c,
+  max_allowed_uids: u16c,
+  blocks_since_last_step: u64c,
+  tempo: u16c,
+  network_modality: u16c,
+  network_connect: vec(tuple<[number, number]>(u16, u16)),
+}
+
+export const subnetInfoV2 = struct('pallet_subtensor::rpc_info::subnet_info::SubnetInfov2', {
+  ...subnetInfoFields,
+  emission_value: u64c,
+  burn: u64c,
+  owner: accountId,
+  identity: option(subnetIdentity),
+})
+
+export const subnetPrice = struct('pallet_subtensor_swap_runtime_api::SubnetPrice', {
+  netuid: u16,
+  price: u64,
+})
+
+export const simSwapResult = struct('pallet_subtensor_swap_runtime_api::SimSwapResult', {
+  tao_amount: u64,
+  alpha_amount: u64,
+  tao_fee: u64,
+  alpha_fee: u64,
+  tao_slippage: u64,
+  alpha_slippage: u64,
 })

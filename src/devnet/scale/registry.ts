@@ -125,7 +125,8 @@ export class TypeRegistry {
       bool.encode(field.name !== undefined, out)
       if (field.name !== undefined) str.encode(field.name, out)
       this.ref(field.type, out)
-      bool.encode(false, out)
+      bool.encode(true, out)
+      str.encode(rustName(field.type), out)
       out.compact(0n)
     }
   }
@@ -133,5 +134,23 @@ export class TypeRegistry {
   /** Writes a reference to a type: its number in compact form. */
   ref(codec: AnyCodec, out: Writer): void {
     out.compact(BigInt(this.id(codec)))
+  }
+}
+
+/** What Rust source would call a type. Decoders of older make want one for each argument of a call. */
+function rustName({ shape }: AnyCodec): string {
+  switch (shape.kind) {
+    case 'primitive':
+      return shape.primitive
+    case 'compact':
+      return rustName(shape.of)
+    case 'sequence':
+      return `Vec<${rustName(shape.of)}>`
+    case 'array':
+      return `[${rustName(shape.of)}; ${shape.length}]`
+    case 'tuple':
+      return `(${shape.of.map(rustName).join(', ')})`
+    default:
+      return shape.path.split('::').at(-1) ?? shape.path
   }
 }

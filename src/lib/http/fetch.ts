@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto'
 import { lookup as systemLookup } from 'node:dns/promises'
 import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { Agent, type Dispatcher } from 'undici'
 import { deadline } from '../clock.js'
 import { must, SubnetError } from '../errors.js'
 import { literalAddress, parseGuardedUrl, requirePublicAddress, type UrlRules } from './address.js'
 import { FetchError } from './errors.js'
+import { send } from './send.js'
 
 export interface ResolvedAddress {
   readonly address: string
@@ -60,6 +61,7 @@ export interface Downloaded {
   readonly url: string
 }
 
+const MAX_HEADER_BYTES = 32_768
 const RATE_WINDOW_MS = 10_000
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
@@ -67,7 +69,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308])
  * The client for every URL that a peer or a user gives. The scheme, port and address rules are
  * applied to the URL and to each redirect; a host name is resolved once, every address it has must
  * be public, and the connection goes to a checked address, so a second DNS answer changes nothing.
- * (undici does not call its lookup hook for address literals: those are checked from the URL.)
+ * (the lookup hook is not called for address literals: those are checked from the URL.)
  * Nothing is decompressed, proxies of the environment are ignored, each fetch has its own connection.
  */
 export class GuardedFetcher {
@@ -93,13 +95,12 @@ export class GuardedFetcher {
     const signal = deadline(timeoutMs, options.signal)
     let url = parseGuardedUrl(target, this.#rules)
     for (let hops = 0; ; hops += 1) {
-      const { response, agent } = await this.#send(url, options, signal, timeoutMs)
+      const response = await this.#send(url, options, signal, timeoutMs)
       const location = response.headers['location']
-      if (!REDIRECTS.has(response.statusCode) || typeof location !== 'string') {
-        return finish(url, response, agent, options, signal, timeoutMs)
+      if (!REDIRECTS.has(response.statusCode ?? 0) || typeof location !== 'string') {
+        return finish(url, response, options, signal, timeoutMs)
       }
-      response.body.on('error', () => {}).destroy()
-      await agent.destroy()
+      response.on('error', () => {}).destroy()
       const repeatable =
         options.method === undefined || options.method === 'GET' || options.method === 'HEAD'
       if (hops >= this.#maxRedirects || !repeatable) {
@@ -155,25 +156,16 @@ export class GuardedFetcher {
       if (all === true) done(null, [pinned])
       else done(null, pinned.address, pinned.family)
     }
-    const agent = new Agent({
-      connect: { lookup, timeout: timeoutMs },
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      maxHeaderSize: 32_768,
-      pipelining: 0,
-    })
     try {
-      const response = await agent.request({
-        origin: url.origin,
-        path: `${url.pathname}${url.search}`,
+      return await send(url, {
         method: options.method ?? 'GET',
-        headers: { 'accept-encoding': 'identity', 'user-agent': 'subreel', ...options.headers },
-        body: options.body ?? null,
+        headers: options.headers ?? {},
+        ...(options.body === undefined ? {} : { body: options.body }),
+        lookup,
+        maxHeaderBytes: MAX_HEADER_BYTES,
         signal,
       })
-      return { response, agent }
     } catch (cause) {
-      await agent.destroy()
       throw translate(cause, url, signal, options.signal, timeoutMs)
     }
   }
@@ -224,8 +216,7 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
 
 function finish(
   url: URL,
-  response: Dispatcher.ResponseData,
-  agent: Agent,
+  response: IncomingMessage,
   options: FetchOptions,
   signal: AbortSignal,
   timeoutMs: number,
@@ -237,13 +228,14 @@ function finish(
   const body = Readable.from(guardBody(url, response, headers, options, signal, timeoutMs), {
     objectMode: false,
   })
-  body.once('close', () => void agent.destroy())
-  return { status: response.statusCode, headers, url: url.href, body }
+  // A body that is destroyed before it is read never starts the generator that would end the response.
+  body.once('close', () => response.on('error', () => {}).destroy())
+  return { status: response.statusCode ?? 0, headers, url: url.href, body }
 }
 
 async function* guardBody(
   url: URL,
-  response: Dispatcher.ResponseData,
+  response: IncomingMessage,
   headers: Readonly<Record<string, string>>,
   options: FetchOptions,
   signal: AbortSignal,
@@ -266,12 +258,12 @@ async function* guardBody(
       : setInterval(() => {
           const rate = (received - windowBytes) / (RATE_WINDOW_MS / 1000)
           windowBytes = received
-          if (rate >= minRate || response.body.readableLength > 0) return
+          if (rate >= minRate || response.readableLength > 0) return
           slow = new FetchError(
             { code: 'FETCH_TOO_SLOW', bytesPerSecond: Math.round(rate) },
             `the body arrives at ${Math.round(rate)} bytes/s; at least ${minRate} are needed`,
           )
-          response.body.destroy(slow)
+          response.destroy(slow)
         }, RATE_WINDOW_MS)
   watch?.unref()
   try {
@@ -282,7 +274,7 @@ async function* guardBody(
       )
     }
     if (Number(headers['content-length'] ?? 0) > limitBytes) throw tooLarge()
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
       received += chunk.length
       if (received > limitBytes) throw tooLarge()
       yield chunk
@@ -300,7 +292,7 @@ async function* guardBody(
     throw ended
   } finally {
     clearInterval(watch)
-    response.body.on('error', () => {}).destroy()
+    response.on('error', () => {}).destroy()
   }
 }
 

@@ -1,6 +1,5 @@
 export * from './errors.js'
 export { type ModelEntry, ModelStore, SHIPPED_MODELS } from './models.js'
 export { poolSeries } from './pool.js'
-export { compareScores, type SelfCheck, selfCheckGpu } from './self-check.js'
 export { type DeviceChoice, SessionManager, type SessionOptions } from './session.js'
 export { createVmafScorer, type VmafScorerOptions } from './vmaf.js'

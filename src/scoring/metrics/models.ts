@@ -43,11 +43,6 @@ export class ModelStore {
     }
   }
 
-  /** All models of the manifest. */
-  get entries(): readonly ModelEntry[] {
-    return [...this.#entries.values()]
-  }
-
   /** Name and hash of a model, as score records carry them. Throws METRICS_MODEL_MISSING. */
   entry(name: string): ModelEntry {
     const entry = this.#entries.get(name)

@@ -101,16 +101,19 @@ export interface ScoresTable {
 }
 
 export interface WeightSetsTable {
-  /** `hotkey/netuid/mechanism/block`. */
-  id: string
-  hotkey: string
+  id: Generated<number>
   netuid: number
-  mechanism: number
   epoch: number
-  block: number
-  state: string
-  /** JSON WeightEntry. */
-  entry: string
+  vector_hash: string
+  /** JSON arrays. */
+  uids: string
+  weights: string
+  method: string | null
+  extrinsic_hash: string | null
+  block: number | null
+  outcome: string
+  detail: string | null
+  created_at: number
 }
 
 export interface EmissionSnapshotsTable {
