@@ -205,7 +205,7 @@ export const SETTINGS = {
     schema: secretUrl('redis', 'rediss'),
     secret: true,
     default: 'redis://127.0.0.1:6379',
-    for: ['miner', 'deleter', 'gateway', 'validator'],
+    for: ['miner', 'upscaler', 'compressor', 'deleter', 'gateway', 'validator'],
     help: 'Redis of the queue: noeviction and an append-only file are checked at start.',
   }),
   'bucket.type': setting({
@@ -283,7 +283,7 @@ export const SETTINGS = {
   'queue.prefix': setting({
     schema: text(),
     default: '{subreel}',
-    for: ['miner', 'deleter'],
+    for: ['miner', 'upscaler', 'compressor', 'deleter'],
     help: 'Prefix of the keys in Redis; keep the braces on a cluster.',
   }),
   'miner.tasks': setting({
@@ -355,6 +355,40 @@ export const SETTINGS = {
     default: 'false',
     for: ['miner', 'compressor'],
     help: 'Encode with NVENC when it works: faster, but more bytes for the same quality.',
+  }),
+  'upscaler.port': setting({
+    env: 'UPSCALER_PORT',
+    schema: int({ max: 65_535 }),
+    default: '29115',
+    for: ['upscaler'],
+    help: 'Port of the upscaling service; 0 takes a free one and logs it.',
+  }),
+  'compressor.port': setting({
+    env: 'COMPRESSOR_PORT',
+    schema: int({ max: 65_535 }),
+    default: '29116',
+    for: ['compressor'],
+    help: 'Port of the compression service; 0 takes a free one and logs it.',
+  }),
+  'service.host': setting({
+    env: 'SERVICE_HOST',
+    schema: text(),
+    default: '127.0.0.1',
+    for: ['upscaler', 'compressor'],
+    help: 'Address the service listens on; it has no authentication, so keep it private.',
+  }),
+  'service.active': setting({
+    env: 'SERVICE_ACTIVE',
+    schema: int({ min: 1, max: 256 }),
+    default: '2',
+    for: ['upscaler', 'compressor'],
+    help: 'Jobs that the service works on at once.',
+  }),
+  'service.job_timeout_seconds': setting({
+    schema: int({ min: 1, max: 86_400 }),
+    default: '1200',
+    for: ['upscaler', 'compressor'],
+    help: 'A job of the service that takes longer is ended.',
   }),
   'miner.job_timeout_seconds': setting({
     schema: int({ min: 10, max: 86_400 }),

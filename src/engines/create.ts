@@ -13,14 +13,17 @@ import type {
   UpscaleParams,
   UpscaleResult,
 } from './types.js'
+import type { UpscaleCodec } from './upscale/profiles.js'
 import { SpanEngine } from './upscale/span-engine.js'
 import { Video2xEngine, type Video2xOptions } from './upscale/video2x.js'
 
 export interface UpscalerOptions {
   /** `auto` takes Video2X where it works and SPAN elsewhere. Default `auto`. */
   readonly engine?: 'auto' | 'span' | 'video2x'
+  /** Codec of results whose request names none. Default `hevc`. */
+  readonly codec?: UpscaleCodec
   readonly device?: DeviceChoice
-  readonly video2x?: Omit<Video2xOptions, 'tools'>
+  readonly video2x?: Omit<Video2xOptions, 'tools' | 'codec'>
   readonly tools?: MediaTools
   readonly log?: Logger
 }
@@ -29,9 +32,9 @@ export interface UpscalerOptions {
 export function createUpscaler(
   options: UpscalerOptions = {},
 ): Engine<UpscaleParams, UpscaleResult> {
-  const { engine = 'auto', device, tools = {}, log = silentLog() } = options
-  const span = () => new SpanEngine({ tools, device })
-  const video2x = () => new Video2xEngine({ ...options.video2x, tools })
+  const { engine = 'auto', codec = 'hevc', device, tools = {}, log = silentLog() } = options
+  const span = () => new SpanEngine({ tools, device, codec })
+  const video2x = () => new Video2xEngine({ ...options.video2x, tools, codec })
   if (engine === 'span') return span()
   if (engine === 'video2x') return video2x()
   return new FirstReady([video2x(), span()], log)

@@ -20,7 +20,15 @@ export function configuredEngines(config: Config, log: Logger): MinerEngines {
   const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
   const { device } = config
   return {
-    upscale: async () => createUpscaler({ device, tools, log }),
-    compress: () => createCompressor({ device, tools, log }),
+    upscale: async () =>
+      createUpscaler({
+        engine: config['upscale.engine'],
+        codec: config['upscale.codec'],
+        device,
+        video2x: { path: config['video2x.path'], device: config['video2x.device'] },
+        tools,
+        log,
+      }),
+    compress: () => createCompressor({ device, hardware: config['compress.hardware'], tools, log }),
   }
 }

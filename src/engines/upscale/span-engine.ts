@@ -13,15 +13,15 @@ import { EngineError } from '../errors.js'
 import { setMp4Rotation } from '../mp4-rotation.js'
 import { soundArgs } from '../sound.js'
 import type { Engine, EngineContext, UpscaleParams, UpscaleResult } from '../types.js'
-import { profileArgs, toYuvFilter, UPSCALE_PROFILES } from './profiles.js'
+import { profileArgs, toYuvFilter, UPSCALE_PROFILES, type UpscaleCodec } from './profiles.js'
 import { checkUpscaled } from './result.js'
 import { SpanModel, type SpanOptions } from './span-model.js'
 
 export interface SpanEngineOptions extends SpanOptions {
   readonly tools?: MediaTools
+  /** Codec of results whose request names none. Default `hevc`. */
+  readonly codec?: UpscaleCodec
 }
-
-const DEFAULT_CODEC = 'hevc'
 
 /**
  * The embedded upscaler: SPAN on onnxruntime, frame by frame from one ffmpeg to another. Memory does
@@ -36,12 +36,17 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
     this.#options = options
   }
 
+  get #codec(): UpscaleCodec {
+    return this.#options.codec ?? 'hevc'
+  }
+
   async ready(signal: AbortSignal): Promise<void> {
     const { encoders } = await ffmpegCapabilities({ ...this.#options.tools, signal })
-    const { encoder } = UPSCALE_PROFILES[DEFAULT_CODEC]
+    const codec = this.#codec
+    const { encoder } = UPSCALE_PROFILES[codec]
     if (!encoders.has(encoder)) {
       throw new EngineError(
-        { code: 'ENGINE_ENCODER_MISSING', codec: DEFAULT_CODEC, tried: [encoder] },
+        { code: 'ENGINE_ENCODER_MISSING', codec, tried: [encoder] },
         `ffmpeg has no ${encoder}: install an ffmpeg that has`,
       )
     }
@@ -55,7 +60,7 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
     context: EngineContext,
   ): Promise<UpscaleResult> {
     const { signal, workDir } = context
-    const { scale, codec = DEFAULT_CODEC } = input.params
+    const { scale, codec = this.#codec } = input.params
     const info = await probeVideo(input.path, { ...this.#options.tools, signal })
     const { video } = info
     const path = join(workDir, 'upscaled.mp4')
@@ -80,7 +85,7 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
     input: { readonly path: string; readonly params: UpscaleParams },
     info: MediaInfo & { readonly video: VideoStreamInfo },
     output: string,
-    codec: keyof typeof UPSCALE_PROFILES,
+    codec: UpscaleCodec,
     { signal, onProgress }: EngineContext,
   ): Promise<number> {
     const { video } = info

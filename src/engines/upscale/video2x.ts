@@ -22,10 +22,12 @@ export interface Video2xOptions {
   /** Default `video2x` from the search path. */
   readonly path?: string
   /** Vulkan device by its number in `video2x --list-devices`; Video2X's choice when absent. */
-  readonly device?: number
+  readonly device?: number | undefined
   /** A model of Video2X's realesrgan processor; it must have the scale that is asked for. */
   readonly model?: string
   readonly tools?: MediaTools
+  /** Codec of results whose request names none. Default `hevc`. */
+  readonly codec?: UpscaleCodec
   /** Environment for the Vulkan loader, e.g. VK_ICD_FILENAMES. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -79,7 +81,7 @@ export class Video2xEngine implements Engine<UpscaleParams, UpscaleResult> {
     context: EngineContext,
   ): Promise<UpscaleResult> {
     const { signal, workDir } = context
-    const { scale, codec = 'hevc', maxSizeBytes } = input.params
+    const { scale, codec = this.#options.codec ?? 'hevc', maxSizeBytes } = input.params
     const tools = { ...this.#options.tools, signal }
     const info = await probeVideo(input.path, { ...tools, countDecoded: true })
     const { video } = info
