@@ -54,6 +54,9 @@ export class FrameReader implements AsyncDisposable {
   ) {
     this.#path = path
     this.#process = running
+    // Node drains the unread pipes of a child that has ended. Whoever listens for 'readable' is a
+    // reader to it, so the frames of a short clip wait until they are asked for.
+    running.stdout.on('readable', () => {})
     this.#chunks = running.stdout[Symbol.asyncIterator]()
     this.width = format.width
     this.height = format.height

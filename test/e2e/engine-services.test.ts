@@ -36,6 +36,7 @@ async function start(t: TestContext, name: 'upscaler' | 'compressor', redis: Tes
     lines.on('line', (line) => {
       const entry = JSON.parse(line)
       if (entry.event === 'service.started') resolve(entry.port)
+      if (entry.event === 'job.failed') t.diagnostic(line)
     })
   })
   const stop = async () => {
