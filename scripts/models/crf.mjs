@@ -95,7 +95,7 @@ async function measure(folder) {
     ])
     const { video } = await probeVideo(path)
     const { facts } = await analyse(path, video, { signal })
-    const features = featuresOf(facts, video.width * video.height)
+    const { fineness, liveliness } = featuresOf(facts)
     for (const encoder of ENCODERS.filter(({ name }) => name in CRFS)) {
       const efforts = index % 6 === 0 ? ['normal', 'quick', 'thorough'] : ['normal']
       for (const effort of efforts) {
@@ -117,8 +117,8 @@ async function measure(folder) {
           const { neg } = await meter.measure(path, output, { every: 1, models: ['neg'], signal })
           points.push([crf, Number(pool(neg, 'harmonic').toFixed(3)), sizeBytes])
         }
-        const rounded = features.map((value) => Number(value.toFixed(4)))
-        curves.push({ id, source, encoder: encoder.name, effort, features: rounded, points })
+        const features = { fineness: round(fineness), liveliness: round(liveliness) }
+        curves.push({ id, source, encoder: encoder.name, effort, features, points })
         writeFileSync(CURVES, `[\n${curves.map((c) => JSON.stringify(c)).join(',\n')}\n]\n`)
       }
     }
@@ -127,6 +127,7 @@ async function measure(folder) {
   rmSync(work, { recursive: true })
 }
 
+const round = (value) => Number(value.toFixed(5))
 const bend = (quality) => Math.log(101 - quality)
 
 /** Quality at a CRF on a measured curve: linear in ln(101 − quality) between its points. */
@@ -148,6 +149,7 @@ function crfFor(points, target) {
   return undefined
 }
 
+const LAMBDAS = [0.01, 0.03, 0.1, 0.3, 1, 10, 1000]
 const TARGETS = [75, 80, 85, 88, 90, 93, 95]
 
 function samplesOf(curves) {
@@ -161,7 +163,10 @@ function samplesOf(curves) {
   )
 }
 
-/** Ridge regression by Gaussian elimination on the normal equations; the constant is not shrunk. */
+/**
+ * Ridge regression by Gaussian elimination on the normal equations. Only what describes the clip is
+ * shrunk: the constant and the terms of the target are known from every curve.
+ */
 function ridge(samples, lambda) {
   const size = samples[0].x.length
   const rows = Array.from({ length: size }, (_, i) =>
@@ -169,11 +174,10 @@ function ridge(samples, lambda) {
       samples.reduce((sum, { x, y }) => sum + x[i] * (j === size ? y : x[j]), 0),
     ),
   )
-  for (let i = 1; i < size; i += 1) rows[i][i] += lambda
+  for (let i = 3; i < size; i += 1) rows[i][i] += lambda * samples.length
   for (let i = 0; i < size; i += 1) {
-    const best = rows
-      .slice(i)
-      .reduce((m, row, k) => (Math.abs(row[i]) > Math.abs(rows[m][i]) ? i + k : m), i)
+    let best = i
+    for (let r = i; r < size; r += 1) if (Math.abs(rows[r][i]) > Math.abs(rows[best][i])) best = r
     ;[rows[i], rows[best]] = [rows[best], rows[i]]
     for (let r = 0; r < size; r += 1) {
       if (r === i) continue
@@ -182,6 +186,21 @@ function ridge(samples, lambda) {
     }
   }
   return rows.map((row, i) => row[size] / row[i])
+}
+
+/** Predictions for every sample by a model that has seen nothing of the sample's source. */
+function unseen(samples, lambda) {
+  const weights = new Map()
+  for (const source of new Set(samples.map((sample) => sample.source))) {
+    weights.set(
+      source,
+      ridge(
+        samples.filter((sample) => sample.source !== source),
+        lambda,
+      ),
+    )
+  }
+  return samples.map(({ x, source }) => predict(weights.get(source), x))
 }
 
 const predict = (weights, x) => x.reduce((sum, value, i) => sum + value * weights[i], 0)
@@ -212,25 +231,16 @@ function fit() {
     const normal = own.filter(({ effort }) => effort === 'normal')
     const samples = samplesOf(normal)
     const slope = median(normal.map(({ points }) => slopeOf(points)).filter((s) => s > 0))
-    const lambda = 1.5
-    // Each source is predicted by a model that has seen nothing of it.
-    const errors = []
+    const off = (lambda) =>
+      mean(unseen(samples, lambda).map((start, i) => Math.abs(start - samples[i].y)))
+    const [lambda] = [...LAMBDAS].sort((a, b) => off(a) - off(b))
     const counts = { fixed: [], predicted: [] }
-    for (const source of new Set(samples.map((sample) => sample.source))) {
-      const weights = ridge(
-        samples.filter((sample) => sample.source !== source),
-        lambda,
-      )
-      for (const { x, y, target, points } of samples.filter((sample) => sample.source === source)) {
-        const start = predict(weights, x)
-        errors.push(Math.abs(start - y))
-        const goal = { ...encoder.grid, target, tolerance: 0.3 }
-        counts.predicted.push(probes(points, { ...goal, start, slope }))
-        const { start: fixed, slope: typical } = encoder
-        counts.fixed.push(probes(points, { ...goal, start: fixed, slope: typical }))
-      }
+    for (const [i, start] of unseen(samples, lambda).entries()) {
+      const { target, points } = samples[i]
+      const goal = { ...encoder.grid, target, tolerance: 0.3 }
+      counts.predicted.push(probes(points, { ...goal, start, slope }))
+      counts.fixed.push(probes(points, { ...goal, start: encoder.start, slope: encoder.slope }))
     }
-    const round = (value) => Number(value.toFixed(5))
     const shift = (effort) => {
       const shifts = own
         .filter((curve) => curve.effort === effort)
@@ -249,8 +259,8 @@ function fit() {
       efforts: { quick: shift('quick'), normal: 0, thorough: shift('thorough') },
     }
     process.stdout.write(
-      `${encoder.name}: ${samples.length} samples; unseen sources: CRF off by ${mean(errors).toFixed(2)} ` +
-        `(median ${median(errors).toFixed(2)}); probes ${mean(counts.predicted).toFixed(2)}, ` +
+      `${encoder.name}: ${samples.length} samples; unseen sources: CRF off by ${off(lambda).toFixed(2)} ` +
+        `(shrunk by ${lambda}); probes ${mean(counts.predicted).toFixed(2)}, ` +
         `from a fixed start ${mean(counts.fixed).toFixed(2)}\n`,
     )
   }

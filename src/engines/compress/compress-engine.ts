@@ -1,15 +1,17 @@
 import { rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, SystemClock } from '../../lib/clock.js'
-import { decodedFrameCount, type MediaTools, probeVideo } from '../../media/index.js'
+import { type MediaTools, probeVideo } from '../../media/index.js'
 import { EngineError } from '../errors.js'
 import { mux } from '../mux.js'
 import type { CompressParams, CompressResult, Engine, EngineContext } from '../types.js'
+import { type Analysis, analyse } from './analyse.js'
 import { EncoderShelf } from './choose-encoder.js'
 import type { Effort, Encoder } from './encoders.js'
 import { type Found, findCrf } from './find-crf.js'
 import { Lab, type Objective } from './lab.js'
 import { pool, type QualityMeter } from './meter.js'
+import { type CrfModel, featuresOf, loadCrfModel, predictStart } from './predict.js'
 import type { SearchGoal } from './search.js'
 import { checkSource, type Source } from './source.js'
 
@@ -34,6 +36,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
   readonly #tools: MediaTools
   readonly #clock: Clock
   readonly #shelf: EncoderShelf
+  #model: Promise<CrfModel> | undefined
 
   constructor(options: CompressEngineOptions) {
     this.#options = options
@@ -55,13 +58,13 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     const { signal, workDir } = context
     const info = await probeVideo(path, { ...this.#tools, signal })
     checkSource(info.video)
-    const frames = await decodedFrameCount(path, { ...this.#tools, signal })
-    const source: Source = { path, frames, video: info.video }
+    const analysis = await analyse(path, info.video, { ...this.#tools, signal })
+    const source: Source = { path, frames: analysis.frames, video: info.video }
     const encoder = await this.#shelf.pick(params.codec, this.#options.hardware ?? false, signal)
     const lab = this.#lab(source, encoder, params, context)
     const deadline = started + (params.budgetMs ?? Number.POSITIVE_INFINITY)
     const found = await findCrf(lab, {
-      goal: goalOf(params, encoder),
+      goal: await this.#goal(params, encoder, analysis),
       mayTake: (ms) => this.#clock.monotonic() + ms < deadline,
       maxEncodes: MAX_ENCODES,
       maxSizeBytes: maxSize(params, source),
@@ -72,6 +75,18 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     await rename(partial, output)
     context.onProgress?.(1)
     return this.#result(output, found, lab, encoder, source)
+  }
+
+  async #goal(params: CompressParams, encoder: Encoder, analysis: Analysis): Promise<SearchGoal> {
+    this.#model ??= loadCrfModel()
+    const target = Math.min(99, params.vmafThreshold + MARGIN)
+    const features = featuresOf(analysis.facts)
+    return {
+      ...encoder.grid,
+      ...predictStart(await this.#model, encoder, effortOf(params), features, target),
+      target,
+      tolerance: TOLERANCE,
+    }
   }
 
   #lab(source: Source, encoder: Encoder, params: CompressParams, context: EngineContext): Lab {
@@ -135,16 +150,6 @@ function objectiveOf({ goal, model }: CompressParams): Objective {
 
 function effortOf({ effort }: CompressParams): Effort {
   return effort ?? 'normal'
-}
-
-function goalOf(params: CompressParams, encoder: Encoder): SearchGoal {
-  return {
-    ...encoder.grid,
-    target: Math.min(99, params.vmafThreshold + MARGIN),
-    tolerance: TOLERANCE,
-    start: encoder.start,
-    slope: encoder.slope,
-  }
 }
 
 function capOf({ mode, targetBitrateKbps }: CompressParams): { readonly capKbps?: number } {

@@ -4,29 +4,27 @@ import type { FrameFacts } from './analyse.js'
 import type { Effort, Encoder } from './encoders.js'
 import { snapDown } from './search.js'
 
-/** What a clip is like, as numbers that a linear model takes. */
-export type Features = readonly number[]
+/** What a clip is like: how fine its detail is and how much moves, each against its contrast, as logarithms. */
+export interface Features {
+  readonly fineness: number
+  readonly liveliness: number
+}
 
 const mean = (values: readonly number[]) =>
   values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
 
-/** Features of a run of frames: logarithms of texture, contrast, motion and their ratio, and the size. */
-export function featuresOf(facts: readonly FrameFacts[], pixels: number): Features {
-  const detail = Math.log(0.2 + mean(facts.map((frame) => frame.detail)))
+export function featuresOf(facts: readonly FrameFacts[]): Features {
   const contrast = Math.log(0.5 + mean(facts.map((frame) => frame.contrast)))
-  const motion = Math.log(0.2 + mean(facts.slice(1).map((frame) => frame.motion)))
-  return [detail, contrast, motion, detail - contrast, motion - contrast, Math.log2(pixels) - 18]
+  return {
+    fineness: Math.log(0.2 + mean(facts.map((frame) => frame.detail))) - contrast,
+    liveliness: Math.log(0.2 + mean(facts.slice(1).map((frame) => frame.motion))) - contrast,
+  }
 }
 
-/** Terms of the model for a clip and a target quality, 0–100. The first is the constant. */
-export function terms(features: Features, target: number): readonly number[] {
+/** Terms of the linear model for a clip and a target quality, 0–100. The first is the constant. */
+export function terms({ fineness, liveliness }: Features, target: number): readonly number[] {
   const bend = Math.log(101 - target) - 2.4
-  const [detail = 0, contrast = 0, motion = 0, fineness = 0, liveliness = 0, size = 0] = features
-  return [
-    ...[1, bend, bend * bend, detail, contrast, motion, size],
-    ...[fineness * fineness, liveliness * liveliness, detail * motion],
-    ...[bend * detail, bend * motion, bend * fineness, bend * liveliness],
-  ]
+  return [1, bend, bend * bend, fineness + 1.7, liveliness + 1.7]
 }
 
 const MODEL = z.object({
