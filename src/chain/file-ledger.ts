@@ -1,5 +1,5 @@
 import { type FileHandle, mkdir, open, readFile, rename, unlink } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Hotkey, Netuid } from '../protocol/units.js'
 import { ChainError } from './errors.js'
@@ -33,6 +33,11 @@ const entry = z.object({
   error: z.string().exactOptional(),
 })
 const file = z.object({ version: z.literal(1), entries: z.array(entry) })
+
+/** Where a process keeps the ledger of a hotkey, under its data folder. */
+export function weightLedgerPath(dataDir: string, hotkey: Hotkey): string {
+  return join(dataDir, 'weights', `${hotkey}.json`)
+}
 
 /**
  * The ledger as one JSON file, replaced atomically and synced at each change. A lock file beside it

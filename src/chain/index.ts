@@ -10,7 +10,7 @@ export {
   revealRound,
 } from './epoch.js'
 export { ChainError } from './errors.js'
-export { FileWeightLedger, readLedgerFile } from './file-ledger.js'
+export { FileWeightLedger, readLedgerFile, weightLedgerPath } from './file-ledger.js'
 export {
   hashVector,
   type LedgerQuery,
@@ -22,6 +22,7 @@ export {
 export { diffMetagraphs, type MetagraphChange } from './metagraph.js'
 export { type ChainMetrics, createMetrics } from './metrics.js'
 export { type Network, resolveNetwork } from './networks.js'
+export { type DiscoverOptions, discoverPublicIp } from './public-ip.js'
 export { processWeights, processWeightsStrict, quantise } from './quantise.js'
 export { open, seal } from './timelock.js'
 export type {

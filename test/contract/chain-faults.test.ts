@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Chain, FileWeightLedger, MemoryWeightLedger } from '#src/chain/index.js'
+import type { Devnet } from '#src/devnet/index.js'
+import { SystemClock } from '#src/lib/clock.js'
+import { toNetuid, toUid } from '#src/protocol/units.js'
+import { advance, clientOf, miner, startTestnet, validator } from '../support/chain-harness.js'
+import { FlakyProxy } from '../support/flaky-proxy.js'
+
+const netuid = toNetuid(1)
+const request = { netuid, uids: [toUid(1), toUid(2)], weights: [0.25, 0.75] }
+const STORED = [
+  [1, 21_845],
+  [2, 65_535],
+]
+const stored = async (chain: Chain) => [...(await chain.weights(netuid, toUid(0)))]
+
+/** The clock of the machine, with sleeps so much shorter: deadlines of minutes pass in a moment. */
+class FastClock extends SystemClock {
+  override sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return super.sleep(ms / 20, signal)
+  }
+
+  override monotonic(): number {
+    return super.monotonic() * 20
+  }
+}
+
+describe('losing endpoints', () => {
+  let net: Devnet
+  before(async () => {
+    net = await startTestnet()
+    net.advance(5)
+  })
+  after(() => net.close())
+
+  it('uses the next endpoint when the first is down, refuses, or answers 429', async () => {
+    await using broken = await FlakyProxy.before(net.url)
+    for (const mode of ['refuse', 'throttle'] as const) {
+      broken.mode = mode
+      await using chain = clientOf([net], { endpoints: ['ws://127.0.0.1:1', broken.url, net.url] })
+      assert.equal((await chain.head()).number, 5, mode)
+    }
+  })
+
+  it('repeats a read on the next endpoint when the one in use drops or goes silent', async () => {
+    for (const fail of ['drop', 'blackhole'] as const) {
+      await using first = await FlakyProxy.before(net.url)
+      await using second = await FlakyProxy.before(net.url)
+      await using chain = clientOf([net], {
+        endpoints: [first.url, second.url],
+        requestTimeoutMs: 300,
+      })
+      await chain.head()
+      const reading = chain.metagraph(netuid)
+      if (fail === 'drop') first.mode = 'refuse'
+      else first.mode = 'blackhole'
+      assert.equal((await reading).neurons.length, 3, fail)
+      assert.equal((await chain.metagraph(netuid)).neurons.length, 3, fail)
+      assert.equal(second.accepted, 1, fail)
+    }
+  })
+
+  it('leaves a blackholed socket within 45 s although nobody calls', async () => {
+    await using first = await FlakyProxy.before(net.url)
+    await using second = await FlakyProxy.before(net.url)
+    const clock = new FastClock()
+    await using chain = clientOf([net], {
+      endpoints: [first.url, second.url],
+      clock,
+      blockTimeMs: 12_000,
+      stallMs: 36_000,
+    })
+    const heard: number[] = []
+    const watching = chain.watchHeads(({ number }) => heard.push(number))
+    await chain.head()
+    first.mode = 'blackhole'
+    const since = clock.monotonic()
+    while (second.accepted === 0) {
+      assert.ok(clock.monotonic() - since < 45_000, 'still on the blackholed endpoint after 45 s')
+      await clock.sleep(500)
+    }
+    watching.close()
+  })
+
+  it('fails within its deadline while every endpoint is gone, and works when one is back', async () => {
+    await using only = await FlakyProxy.before(net.url)
+    await using chain = clientOf([net], { endpoints: [only.url], operationTimeoutMs: 4_000 })
+    await chain.head()
+    only.mode = 'refuse'
+    await assert.rejects(chain.hyperparameters(netuid), { code: 'CHAIN_UNREACHABLE' })
+    const abort = new AbortController()
+    const aborted = assert.rejects(chain.metagraph(netuid, { signal: abort.signal }), /enough/)
+    abort.abort(new Error('enough'))
+    await aborted
+    only.mode = 'pass'
+    assert.equal((await chain.setWeights(validator, request)).outcome, 'included')
+  })
+
+  it('knows what became of an extrinsic whose endpoint was lost after sending', async () => {
+    await using held = await startTestnet({}, { blocks: 'manual' })
+    held.advance(5)
+    await using first = await FlakyProxy.before(held.url)
+    await using second = await FlakyProxy.before(held.url)
+    await using chain = clientOf([held], { endpoints: [first.url, second.url], requestTimeoutMs: 500 })
+    const served = chain.serveAxon(miner, { netuid, ip: '10.0.0.9', port: 80, version: 1 })
+    while (held.chain.pool.all().length === 0) await new SystemClock().sleep(5)
+    first.mode = 'refuse'
+    held.advance()
+    const result = await served
+    assert.equal(result.outcome, 'included')
+    assert.equal(second.accepted, 1)
+  })
+})
+
+describe('forks and upgrades', () => {
+  it('leaves a node that forks back behind its own final blocks, and follows it when it is alone', async () => {
+    await using net = await startTestnet()
+    net.advance(20)
+    await using chain = clientOf([net], { blockTimeMs: 200 })
+    const old = await chain.head()
+    net.faults.fork(8)
+    net.advance(1)
+    while ((await chain.blockHash(old.number)) === old.hash) await new SystemClock().sleep(20)
+    assert.equal((await chain.setWeights(validator, request)).outcome, 'included')
+  })
+
+  it('reads the new metadata when the runtime is upgraded, moved calls and all', async () => {
+    await using net = await startTestnet({}, { runtime: 393 })
+    net.advance(5)
+    await using chain = clientOf([net])
+    const axon = { netuid, ip: '10.0.0.1', port: 80, version: 1 }
+    assert.equal((await chain.serveAxon(miner, axon)).outcome, 'included')
+    net.faults.upgrade({ model: 425, specVersion: 430, callIndexShift: 50 })
+    await advance(chain, net, 10)
+    assert.equal((await chain.serveAxon(miner, { ...axon, port: 81 })).outcome, 'included')
+    assert.equal((await chain.metagraph(netuid)).neurons[1]?.axon?.port, 81)
+    assert.equal((await chain.setWeights(validator, request)).outcome, 'included')
+  })
+})
+
+describe('refused weights', () => {
+  let net: Devnet
+  let chain: Chain
+  before(async () => {
+    net = await startTestnet({ weightsRateLimit: 0 })
+    net.advance(5)
+    chain = clientOf([net])
+  })
+  after(async () => {
+    await chain.close()
+    await net.close()
+  })
+
+  const classified = {
+    SettingWeightsTooFast: 'wait',
+    IncorrectWeightVersionKey: 'stop',
+    HotKeyNotRegisteredInSubNet: 'stop',
+    NeuronNoValidatorPermit: 'stop',
+    NotEnoughStakeToSetWeights: 'stop',
+    MaxWeightExceeded: 'stop',
+  } as const
+  for (const [error, action] of Object.entries(classified)) {
+    it(`answers ${error} with ${action}`, async () => {
+      net.faults.refuseCalls(error)
+      const result = await chain.setWeights(validator, request)
+      assert.ok(result.outcome === 'refused')
+      assert.deepEqual([result.error, result.action], [error, action])
+    })
+  }
+
+  it('sends again in the same window what the pool or the nonce refused', async () => {
+    const refusals = [
+      { code: 1010, message: 'Invalid Transaction', data: 'Transaction is outdated' },
+      { code: 1014, message: 'Priority is too low' },
+      { code: 1016, message: 'Immediately dropped' },
+      { code: 1010, message: 'Invalid Transaction', data: 'Transaction has a bad signature' },
+    ]
+    for (const refusal of refusals) {
+      net.faults.refuseSubmissions({ ...refusal, times: 1 })
+      const result = await chain.setWeights(validator, request)
+      assert.equal(result.outcome, 'included', refusal.message)
+    }
+  })
+
+  it('names the pool-level form of a refusal like the dispatch error', async () => {
+    net.faults.refuseSubmissions({
+      code: 1010,
+      message: 'Invalid Transaction',
+      data: 'Custom error: 6',
+    })
+    const result = await chain.setWeights(validator, request)
+    assert.ok(result.outcome === 'refused')
+    assert.deepEqual([result.error, result.action], ['RateLimitExceeded', 'wait'])
+  })
+
+  it('takes nonces one after the other when calls of one key overlap', async () => {
+    const calls = [80, 81, 82].map((port) =>
+      chain.setWeights(validator, { ...request, weights: [port, 100] }),
+    )
+    const outcomes = (await Promise.all(calls)).map(({ outcome }) => outcome)
+    assert.deepEqual(outcomes, ['included', 'included', 'included'])
+  })
+
+  it('refuses a second process with the same hotkey', async () => {
+    await using other = clientOf([net], { ledger: new MemoryWeightLedger() })
+    await other.head()
+    await advance(other, net, 1)
+    const first = await chain.setWeights(validator, request)
+    assert.equal(first.outcome, 'included')
+    await other.head()
+    const second = await other.setWeights(validator, request)
+    assert.ok(second.outcome === 'refused')
+    assert.deepEqual([second.error, second.action], ['HotkeyInUse', 'stop'])
+  })
+})
+
+describe('committed weights', () => {
+  let folder: string
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'subreel-chain-'))
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  for (const runtime of [393, 425] as const) {
+    it(`seals weights that runtime ${runtime} opens in the next epoch`, async () => {
+      await using net = await startTestnet({ commitReveal: true }, { runtime })
+      net.advance(30)
+      await using chain = clientOf([net])
+      const result = await chain.setWeights(validator, request)
+      assert.ok(result.outcome === 'included')
+      assert.equal(result.method, 'timelocked')
+      assert.equal(result.verified, true)
+      assert.deepEqual(await stored(chain), [])
+      await advance(chain, net, 25)
+      assert.deepEqual(await stored(chain), STORED)
+    })
+  }
+
+  it('sets and seals weights of another mechanism', async () => {
+    await using net = await startTestnet({ mechanisms: 2 })
+    net.advance(5)
+    await using chain = clientOf([net])
+    const result = await chain.setWeights(validator, { ...request, mechanism: 1 })
+    assert.ok(result.outcome === 'included')
+    assert.equal(result.verified, true)
+    assert.deepEqual(await stored(chain), [], 'mechanism 0 is untouched')
+  })
+
+  it('reveals a salted commit after a restart, from the salt in the ledger', async () => {
+    await using net = await startTestnet({ commitReveal: true }, { runtime: 218 })
+    net.advance(5)
+    const path = join(folder, 'weights.json')
+    const open = async () => {
+      const ledger = await FileWeightLedger.open(path)
+      return { ledger, chain: clientOf([net], { ledger }) }
+    }
+    const first = await open()
+    const result = await first.chain.setWeights(validator, request)
+    assert.equal(result.method, 'commit-reveal')
+    assert.equal(result.outcome, 'included')
+    assert.deepEqual(await first.chain.revealWeights(validator, { netuid }), [], 'too early')
+    await first.chain.close()
+    await first.ledger.close()
+    net.advance(20)
+    const second = await open()
+    const [revealed] = await second.chain.revealWeights(validator, { netuid })
+    assert.equal(revealed?.outcome, 'included')
+    assert.deepEqual(await stored(second.chain), STORED)
+    assert.deepEqual(await second.chain.revealWeights(validator, { netuid }), [])
+    await second.chain.close()
+    await second.ledger.close()
+  })
+
+  it('locks the ledger against a second process, and takes it over from a dead one', async () => {
+    const path = join(folder, 'locked.json')
+    const ledger = await FileWeightLedger.open(path)
+    await assert.rejects(FileWeightLedger.open(path), { code: 'CHAIN_LEDGER_LOCKED' })
+    await ledger.close()
+    await writeFile(`${path}.lock`, '999999999')
+    await (await FileWeightLedger.open(path)).close()
+  })
+
+  it('says so when the ledger does not parse, and leaves it as it is', async () => {
+    const path = join(folder, 'broken.json')
+    await writeFile(path, '{"version":1,"entries":[{')
+    await assert.rejects(FileWeightLedger.open(path), { code: 'CHAIN_LEDGER_CORRUPT' })
+    assert.equal(await readFile(path, 'utf8'), '{"version":1,"entries":[{')
+  })
+})
