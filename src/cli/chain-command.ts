@@ -31,7 +31,8 @@ export function parseWords(
     const [flag = '', inline] = word.split(/=(.*)/s)
     if (known.has(word)) switches.add(word)
     else if (valued.has(flag)) {
-      const value = inline ?? argv[(i += 1)]
+      if (inline === undefined) i += 1
+      const value = inline ?? argv[i]
       if (value === undefined) throw usage(verb, `${flag} needs a value`)
       values.set(flag, value)
     } else rest.push(word)

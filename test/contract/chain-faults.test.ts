@@ -105,7 +105,10 @@ describe('losing endpoints', () => {
     held.advance(5)
     await using first = await FlakyProxy.before(held.url)
     await using second = await FlakyProxy.before(held.url)
-    await using chain = clientOf([held], { endpoints: [first.url, second.url], requestTimeoutMs: 500 })
+    await using chain = clientOf([held], {
+      endpoints: [first.url, second.url],
+      requestTimeoutMs: 500,
+    })
     const served = chain.serveAxon(miner, { netuid, ip: '10.0.0.9', port: 80, version: 1 })
     while (held.chain.pool.all().length === 0) await new SystemClock().sleep(5)
     first.mode = 'refuse'

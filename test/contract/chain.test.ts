@@ -2,9 +2,16 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Chain } from '#src/chain/index.js'
 import { toBlockNumber, toNetuid, toRao, toUid } from '#src/protocol/units.js'
-import { advance, clientOf, miner, outsider, startTestnet, validator } from '../support/chain-harness.js'
-import { MemoryChain } from '../support/memory-chain.js'
 import { signerFromUri } from '#src/wallet/index.js'
+import {
+  advance,
+  clientOf,
+  miner,
+  outsider,
+  startTestnet,
+  validator,
+} from '../support/chain-harness.js'
+import { MemoryChain } from '../support/memory-chain.js'
 
 /** A chain of one subnet: //Alice validates (uid 0), //Bob and //Charlie mine, rate limit 10, tempo 20. */
 interface Harness extends AsyncDisposable {

@@ -5,6 +5,10 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   config: async () => (await import('./config.js')).command,
   devnet: async () => (await import('./devnet.js')).command,
   doctor: async () => (await import('./doctor.js')).command,
+  metagraph: async () => (await import('./metagraph.js')).command,
+  register: async () => (await import('./register.js')).command,
   score: async () => (await import('./score.js')).command,
   verify: async () => (await import('./verify.js')).command,
+  wallet: async () => (await import('./wallet.js')).command,
+  weights: async () => (await import('./weights.js')).command,
 }

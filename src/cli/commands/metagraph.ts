@@ -1,5 +1,12 @@
 import type { Neuron } from '../../chain/index.js'
-import { formatTable, parseWords, requireNetuid, toJson, usage, withChain } from '../chain-command.js'
+import {
+  formatTable,
+  parseWords,
+  requireNetuid,
+  toJson,
+  usage,
+  withChain,
+} from '../chain-command.js'
 import type { Command } from '../command.js'
 
 const VERB = 'metagraph'
@@ -40,6 +47,10 @@ function toRow(neuron: Neuron, block: number): string[] {
     trust.toFixed(4),
     incentive.toFixed(4),
     lastUpdate === 0 ? '-' : `${block - lastUpdate} blocks ago`,
-    axon === undefined ? '-' : axon.ip.includes(':') ? `[${axon.ip}]:${axon.port}` : `${axon.ip}:${axon.port}`,
+    axon === undefined
+      ? '-'
+      : axon.ip.includes(':')
+        ? `[${axon.ip}]:${axon.port}`
+        : `${axon.ip}:${axon.port}`,
   ]
 }

@@ -74,7 +74,9 @@ Reads this validator's ledger (neuron.data_dir) and the chain. Sends nothing.`,
       }
       const seconds = Math.round(((opensAt - epoch.block) * epoch.blockTimeMs) / 1000)
       io.out(`uid ${neuron.uid}  ${address}`)
-      io.out(`block ${epoch.block}, epoch ${epoch.index}, next epoch in ${epoch.blocksUntilNext} blocks`)
+      io.out(
+        `block ${epoch.block}, epoch ${epoch.index}, next epoch in ${epoch.blocksUntilNext} blocks`,
+      )
       io.out(
         opensAt > epoch.block
           ? `weights may be set from block ${opensAt}, in about ${seconds} s`
