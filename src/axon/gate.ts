@@ -48,7 +48,7 @@ export interface LegacyClaim extends ClaimBase {
 }
 
 export interface BtauthClaim extends ClaimBase {
-  readonly protocol: 'btauth/1'
+  readonly protocol: 'btauth1'
   readonly auth: BtauthHeaders
 }
 
@@ -171,7 +171,7 @@ export class Gate {
     const peer = this.#settings.peers.lookup(claimed)
     const reason = refusedAccess(peer, route.access ?? this.#settings.access)
     if (reason !== undefined) return blacklisted(reason)
-    const protocol = btauth ? 'btauth/1' : 'legacy'
+    const protocol = btauth ? 'btauth1' : 'legacy'
     return { hotkey: claimed as Hotkey, peer, protocol, address }
   }
 
@@ -232,7 +232,7 @@ export class Gate {
     if (publicKey === undefined) {
       return no('auth-malformed', 'Malformed auth: X-Bittensor-Hotkey is not an ss58')
     }
-    const claim: BtauthClaim = { protocol: 'btauth/1', route, caller, publicKey, auth }
+    const claim: BtauthClaim = { protocol: 'btauth1', route, caller, publicKey, auth }
     return nonceStore.lastKnown(btauthReplayKey(auth)) === undefined
       ? claim
       : { fault: replayed(claim) }
@@ -240,7 +240,7 @@ export class Gate {
 
   #useNonce(claim: Claim): boolean | Promise<boolean> {
     const { nonceStore, clock } = this.#settings
-    if (claim.protocol === 'btauth/1') {
+    if (claim.protocol === 'btauth1') {
       return nonceStore.once(btauthReplayKey(claim.auth), claim.auth.nonce, clock.now())
     }
     const { nonce, uuid } = claim.sender

@@ -62,7 +62,8 @@ export class Passage {
     return sendStream(this.#reply.raw, head, chunks)
   }
 
-  refuse(refusal: Refusal, ownHotkey: string): void {
+  /** `ownHotkey` is undefined where the legacy protocol is not served: then nothing hints at it. */
+  refuse(refusal: Refusal, ownHotkey: string | undefined): void {
     const { retryAfterMs, hangUp = false } = refusal
     const wire = this.#faultReply(refusal.fault, ownHotkey)
     if (retryAfterMs !== undefined) {
@@ -71,9 +72,9 @@ export class Passage {
     this.send(wire, hangUp)
   }
 
-  #faultReply(refused: WireFault, ownHotkey: string): WireReply {
+  #faultReply(refused: WireFault, ownHotkey: string | undefined): WireReply {
     // Who sent no header of the legacy protocol understands none.
-    if (!isLegacy(this.head.headers)) return btauthFaultReply(refused)
+    if (ownHotkey === undefined || !isLegacy(this.head.headers)) return btauthFaultReply(refused)
     return legacyFaultReply(refused, {
       name: this.synapse,
       ownHotkey,

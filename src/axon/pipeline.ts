@@ -87,7 +87,7 @@ export class Pipeline {
   async body(passage: Passage, body: Uint8Array): Promise<void> {
     const { claim } = passage
     if (claim === undefined) return
-    if (claim.protocol === 'btauth/1') {
+    if (claim.protocol === 'btauth1') {
       const refusal = await this.#verify(passage, claim, body)
       if (refusal !== undefined) {
         this.#refuse(passage, refusal)
@@ -127,7 +127,7 @@ export class Pipeline {
       return
     }
     passage.claim = result
-    if (result.protocol === 'btauth/1') {
+    if (result.protocol === 'btauth1') {
       proceed()
       return
     }
@@ -202,12 +202,12 @@ export class Pipeline {
   }
 
   #wireReply(passage: Passage, claim: Claim, prepared: ReturnType<typeof prepareReply>): WireReply {
-    if (claim.protocol === 'btauth/1') return btauthReply(prepared)
+    if (claim.protocol === 'btauth1') return btauthReply(prepared)
     return legacyReply(prepared, this.#replyOptions(passage, claim.headers))
   }
 
   #streamHead(passage: Passage, claim: Claim): Omit<WireReply, 'body'> {
-    if (claim.protocol === 'btauth/1') {
+    if (claim.protocol === 'btauth1') {
       return { status: 200, headers: ['content-type', 'text/event-stream'] }
     }
     return legacyStreamHead(passage.route.definition, this.#replyOptions(passage, claim.headers))
@@ -252,7 +252,8 @@ export class Pipeline {
   #refuse(passage: Passage, refusal: Refusal): void {
     const { code, message: reason } = refusal.fault
     const { log, metrics } = this.#modules
-    passage.refuse(refusal, this.#settings.ownHotkey)
+    const { protocols, ownHotkey } = this.#settings
+    passage.refuse(refusal, protocols.legacy ? ownHotkey : undefined)
     metrics().ended(passage.synapse, code, passage.seconds)
     if (!log.isLevelEnabled('debug')) return
     const { address } = passage.head

@@ -15,7 +15,7 @@ export interface Peers {
   lookup(hotkey: string): Peer | undefined
 }
 
-export const WIRE_PROTOCOLS = ['legacy', 'btauth/1'] as const
+export const WIRE_PROTOCOLS = ['legacy', 'btauth1'] as const
 export type WireProtocol = (typeof WIRE_PROTOCOLS)[number]
 
 /**
