@@ -87,12 +87,14 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const log = options.log ?? silentLog()
   const blocks = options.blocks ?? { everyMs: 12_000 }
   const faultState = noFaults()
+  const withSlot = (runtime: RuntimeOptions): RuntimeOptions =>
+    typeof blocks === 'object' ? { slotMs: Math.ceil(blocks.everyMs), ...runtime } : runtime
   const restore =
     options.stateFile === undefined ? undefined : await loadSnapshot(options.stateFile)
   const chain = new DevChain({
     ...(restore === undefined ? {} : { restore }),
     clock,
-    runtime: toRuntime(options.runtime ?? 425),
+    runtime: withSlot(toRuntime(options.runtime ?? 425)),
     finalityLag: options.finalityLag ?? 0,
     drand: options.drand ?? (typeof blocks === 'object' ? 'clock' : 'eager'),
     genesis: (context) =>
@@ -129,7 +131,8 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     for (let i = 0; i < count; i += 1) chain.seal()
     return chain.head.number
   }
-  const faults = makeFaults(faultState, chain, () => server.dropAll())
+  const upgrade = (runtime: RuntimeOptions): void => void chain.upgrade(withSlot(runtime))
+  const faults = makeFaults(faultState, chain, upgrade, () => server.dropAll())
   const setStorage = (key: string, value: string | undefined): void =>
     chain.setStorage(key.slice(2).toLowerCase(), value === undefined ? undefined : fromHex(value))
   const methods = withSubmissionFaults(nodeMethods(chain), faultState, () => {
@@ -190,7 +193,12 @@ async function tick(
   }
 }
 
-function makeFaults(state: FaultState, chain: DevChain, dropAll: () => void): Faults {
+function makeFaults(
+  state: FaultState,
+  chain: DevChain,
+  upgrade: (runtime: RuntimeOptions) => void,
+  dropAll: () => void,
+): Faults {
   return {
     drop: dropAll,
     stall: (on = true) => {
@@ -203,7 +211,7 @@ function makeFaults(state: FaultState, chain: DevChain, dropAll: () => void): Fa
       state.delayMs = ms
     },
     fork: (depth) => chain.fork(depth),
-    upgrade: (runtime) => void chain.upgrade(toRuntime(runtime)),
+    upgrade: (runtime) => upgrade(toRuntime(runtime)),
     refuseHandshakes: (times, status = 429) => {
       state.refuseHandshakes = { times, status }
     },

@@ -14,4 +14,4 @@ export {
   type GenesisSubnet,
   type KeyName,
 } from './genesis.js'
-export type { RuntimeModel, RuntimeOptions } from './runtime/runtime.js'
+export { RUNTIME_MODELS, type RuntimeModel, type RuntimeOptions } from './runtime/runtime.js'

@@ -5,6 +5,8 @@ import {
   DEV_SUBNET,
   type GenesisNeuron,
   type GenesisSubnet,
+  RUNTIME_MODELS,
+  type RuntimeModel,
   startDevnet,
 } from '../../devnet/index.js'
 import { createLog } from '../../lib/log.js'
@@ -32,7 +34,7 @@ the real runtime: see docs/how-to/local-chain.md for what it leaves out.
                       KEY is an ss58 address or a URI such as //Alice; may be repeated
   --accounts LIST     who holds money: KEY=TAO,KEY=TAO ... instead of a million
                       for each of ${DEV_ACCOUNTS.join(' ')}
-  --runtime N         425 (default), 393, or 218 from before typed runtime APIs
+  --runtime N         446, 425 (default), 393, or 218 from before typed runtime APIs
   --old-runtime       the same as --runtime 218
   --state FILE        keep the chain in FILE and go on from it
   --quiet             log warnings only`
@@ -95,11 +97,10 @@ export function parseAccounts(list: string): Record<string, number> {
   )
 }
 
-function parseRuntime(text: string): 218 | 393 | 425 {
-  if (text === '218') return 218
-  if (text === '393') return 393
-  if (text === '425') return 425
-  throw wrong(`--runtime must be 425, 393 or 218, got ${JSON.stringify(text)}`)
+function parseRuntime(text: string): RuntimeModel {
+  const known = RUNTIME_MODELS.find((model) => String(model) === text)
+  if (known !== undefined) return known
+  throw wrong(`--runtime must be one of ${RUNTIME_MODELS.join(', ')}, got ${JSON.stringify(text)}`)
 }
 
 export const command: Command = {

@@ -3,6 +3,7 @@ import type { AccountId } from '../runtime/frame-types.js'
 import type { Call } from '../runtime/runtime.js'
 import type { EnumValue } from '../scale/codec.js'
 import { transfer } from './balances.js'
+import { setCommitment } from './commitments.js'
 import { commitTimelocked, commitWeights, revealWeights } from './commits.js'
 import { type Context, Refusal } from './context.js'
 import { burnedRegister, registerLimit } from './registration.js'
@@ -47,6 +48,10 @@ export function dispatch(context: Context, who: AccountId, call: Call): void {
     if (dest.name !== 'Id') throw new Refusal('DeadAccount', 'Balances')
     const keepAlive = name === 'transfer_keep_alive'
     transfer(context, who, dest.values[0] as string, args['value'] as bigint, keepAlive)
+    return
+  }
+  if (pallet === 'Commitments') {
+    setCommitment(context, who, args as Parameters<typeof setCommitment>[2])
     return
   }
   const handler = (SUBTENSOR as unknown as Readonly<Record<string, Handler>>)[name]

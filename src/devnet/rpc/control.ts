@@ -18,6 +18,7 @@ const runtime = z.object({
     z.literal(RUNTIME_MODELS[0]),
     z.literal(RUNTIME_MODELS[1]),
     z.literal(RUNTIME_MODELS[2]),
+    z.literal(RUNTIME_MODELS[3]),
   ]),
   specVersion: z.number().int().min(1).optional(),
   callIndexShift: z.number().int().min(0).max(100).optional(),

@@ -10,6 +10,7 @@ import {
   u128,
   vec,
 } from '../scale/codec.js'
+import { commitmentInfo } from './commitments.js'
 import { accountId, boundedTo, h256, multiAddress } from './frame-types.js'
 import type { Range } from './storage.js'
 
@@ -80,6 +81,10 @@ export const SUBTENSOR_CALLS = {
   ),
   set_mechanism_weights: free(119, { netuid: u16, mecid: u8, ...weights }, TYPED),
   register_limit: paid(134, { netuid: u16, hotkey: accountId, limit_price: u64 }, LATEST),
+}
+
+export const COMMITMENTS_CALLS = {
+  set_commitment: free(0, { netuid: u16, info: commitmentInfo }),
 }
 
 export const BALANCES_CALLS = {

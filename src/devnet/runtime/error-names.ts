@@ -130,3 +130,8 @@ export const BALANCES_ERRORS = names(`
   ExistingVestingSchedule DeadAccount TooManyReserves TooManyHolds TooManyFreezes
   IssuanceDeactivated DeltaZero
 `)
+
+export const COMMITMENTS_ERRORS = names(`
+  TooManyFieldsInCommitmentInfo AccountNotAllowedCommit SpaceLimitExceeded
+  UnexpectedUnreserveLeftover
+`)

@@ -57,6 +57,10 @@ export const BALANCES_EVENTS = {
   Withdraw: named(8, { who: accountId, amount: u64 }),
 } satisfies Record<string, EventEntry>
 
+export const COMMITMENTS_EVENTS = {
+  Commitment: named(0, { netuid: u16, who: accountId }),
+} satisfies Record<string, EventEntry>
+
 export const PAYMENT_EVENTS = {
   TransactionFeePaid: named(0, { who: accountId, actual_fee: u64, tip: u64 }),
 } satisfies Record<string, EventEntry>

@@ -20,14 +20,17 @@ import { APIS, type ApiMethod } from './apis.js'
 import {
   BALANCES_CALLS,
   type CallEntry,
+  COMMITMENTS_CALLS,
   SUBTENSOR_CALLS,
   SYSTEM_CALLS,
   TIMESTAMP_CALLS,
 } from './calls.js'
+import { Commitments } from './commitments.js'
 import { Drand } from './drand.js'
-import { BALANCES_ERRORS, subtensorErrors } from './error-names.js'
+import { BALANCES_ERRORS, COMMITMENTS_ERRORS, subtensorErrors } from './error-names.js'
 import {
   BALANCES_EVENTS,
+  COMMITMENTS_EVENTS,
   type EventEntry,
   eventIndex,
   PAYMENT_EVENTS,
@@ -40,8 +43,11 @@ import { type AnyEntry, inRange, item, palletStorage } from './storage.js'
 import { Subtensor } from './subtensor-storage.js'
 import { Balances, Sudo, System, Timestamp, TransactionPayment } from './system.js'
 
-/** Runtimes the node can be: by the spec version of the release whose items and behaviour it follows. */
-export const RUNTIME_MODELS = [218, 393, 425] as const
+/**
+ * Runtimes the node can be, by the spec version of the release whose items and behaviour it follows.
+ * 446 is 425 with the storage items that bittensor 11.3 reads and 425 lacks.
+ */
+export const RUNTIME_MODELS = [218, 393, 425, 446] as const
 export type RuntimeModel = (typeof RUNTIME_MODELS)[number]
 
 export interface RuntimeOptions {
@@ -50,6 +56,8 @@ export interface RuntimeOptions {
   readonly specVersion?: number
   /** Added to every call index of SubtensorModule: an upgrade that moved the calls. */
   readonly callIndexShift?: number
+  /** Time between blocks that `Aura.SlotDuration` states; 12 s unless given. */
+  readonly slotMs?: number
 }
 
 type Calls = Readonly<Record<string, CallEntry<Readonly<Record<string, AnyCodec>>>>>
@@ -132,7 +140,7 @@ export class Runtime {
     this.apis = filterApis(model)
     this.version = versionOf(this.specVersion, this.apis)
     const shift = options.callIndexShift ?? 0
-    const sources = palletSources(model, this.version, shift)
+    const sources = palletSources(model, this.version, shift, options.slotMs ?? FINNEY_SLOT_MS)
     const pallets = sources.map((source) => this.#pallet(source))
     this.call = outer('RuntimeCall', pallets, (pallet) => pallet.calls)
     this.event = outer('RuntimeEvent', pallets, (pallet) => pallet.events)
@@ -241,6 +249,7 @@ function palletSources(
   model: RuntimeModel,
   version: Value<typeof runtimeVersion>,
   shift: number,
+  slotMs: number,
 ): PalletSource[] {
   return [
     {
@@ -260,7 +269,13 @@ function palletSources(
       index: 2,
       storage: Timestamp,
       calls: TIMESTAMP_CALLS,
-      constants: { MinimumPeriod: [u64, 6000n] },
+      constants: { MinimumPeriod: [u64, BigInt(Math.floor(slotMs / 2))] },
+    },
+    {
+      name: 'Aura',
+      index: 3,
+      storage: {},
+      constants: { SlotDuration: [u64, BigInt(slotMs)] },
     },
     {
       name: 'Balances',
@@ -292,10 +307,19 @@ function palletSources(
       constants: { InitialTempo: [u16, 360] },
     },
     { name: 'Sudo', index: 12, storage: Sudo },
+    {
+      name: 'Commitments',
+      index: 18,
+      storage: Commitments,
+      calls: COMMITMENTS_CALLS,
+      events: COMMITMENTS_EVENTS,
+      errors: COMMITMENTS_ERRORS,
+    },
     { name: 'Drand', index: 26, storage: Drand },
   ]
 }
 
+const FINNEY_SLOT_MS = 12_000
 /** How many blocks back a mortal extrinsic may be anchored. */
 export const BLOCK_HASH_COUNT = 2400
 /** An account below this many rao is removed. */

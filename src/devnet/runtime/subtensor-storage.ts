@@ -1,4 +1,17 @@
-import { bool, bytes, type Codec, i64, tuple, u8, u16, u64, u128, vec } from '../scale/codec.js'
+import {
+  bool,
+  bytes,
+  type Codec,
+  enumOf,
+  i64,
+  plainVariants,
+  tuple,
+  u8,
+  u16,
+  u64,
+  u128,
+  vec,
+} from '../scale/codec.js'
 import { type AccountId, accountId, boundedBytes, type Hash, h256 } from './frame-types.js'
 import { blake2, identity, item, optional, palletStorage, type Range, twox64 } from './storage.js'
 import {
@@ -14,6 +27,9 @@ const NOBODY = `0x${'00'.repeat(32)}`
 const netuid = identity(u16)
 const TYPED = { since: 393 }
 const STATEFUL = { since: 425 }
+const NEWEST = { since: 446 }
+
+const epochConsensus = enumOf('pallet_subtensor::EpochConsensus', plainVariants('Yuma', 'Null'))
 
 /** One value a subnet. */
 const perSubnet = <V>(codec: Codec<V>, fallback: V, range: Range = {}) =>
@@ -97,6 +113,8 @@ export const Subtensor = palletStorage('SubtensorModule', {
   LastEpochBlock: perSubnet(u64, 0n, STATEFUL),
   PendingEpochAt: perSubnet(u64, 0n, STATEFUL),
   SubnetEpochIndex: perSubnet(u64, 0n, STATEFUL),
+  SubnetEpochConsensus: perSubnet(epochConsensus, { name: 'Yuma', values: [] }, NEWEST),
+  CollateralLockShare: perSubnet(u16, 0, NEWEST),
   MechanismCountCurrent: item([twox64(u16)], u8, 1, TYPED),
 
   // hyperparameters

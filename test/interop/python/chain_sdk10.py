@@ -1,9 +1,10 @@
 """Drives the local chain with bittensor 10.5.0 and prints what it saw as one JSON line.
 
-usage: chain_sdk10.py URL DIRECTORY   (DIRECTORY holds the wallet files made here)
+Reads {"url": ...} from standard input; "commit": true says that the subnet wants commits.
 """
 
 import json
+import os
 import sys
 
 import bittensor as bt
@@ -24,8 +25,9 @@ def told(response) -> dict:
 
 
 def main() -> None:
-    url, directory = sys.argv[1:3]
-    chain = bt.Subtensor(network=url)
+    plan = json.loads(sys.stdin.readline())
+    directory = os.path.expanduser("~/wallets")
+    chain = bt.Subtensor(network=plan["url"])
     validator = wallet(directory, "validator", "//Alice", "//Validator")
     miner = wallet(directory, "miner", "//Bob", "//NewMiner")
 
