@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js'
-import { type Clock, deadline, SystemClock } from '../lib/clock.js'
+import { type Clock, Deadline, SystemClock } from '../lib/clock.js'
 import { requirePublicAddress } from '../lib/http/address.js'
 import { mapLimit } from '../lib/loop.js'
 import { LruMap } from '../lib/lru.js'
@@ -80,7 +80,7 @@ interface Call {
   readonly prepared: PreparedRequest
   readonly timeoutMs: number
   readonly maxReplyBytes: number
-  readonly signal: AbortSignal
+  readonly deadline: Deadline
 }
 
 class HttpDendrite implements Dendrite {
@@ -197,18 +197,16 @@ class HttpDendrite implements Dendrite {
     }
     const started = this.#clock.monotonic()
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
-    const timeout = deadline(timeoutMs)
-    const signal =
-      options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+    const deadline = new Deadline(timeoutMs, options.signal)
     const maxReplyBytes = options.maxReplyBytes ?? DEFAULT_MAX_REPLY_BYTES
     this.#metrics?.inFlight.inc()
-    let outcome: S | CallFailure
+    let outcome: S | CallFailure | undefined
     try {
       this.#guard(target)
-      outcome = await exchange({ target, prepared, timeoutMs, maxReplyBytes, signal })
+      outcome = await exchange({ target, prepared, timeoutMs, maxReplyBytes, deadline })
     } catch (error) {
-      if (options.signal?.aborted === true && !timeout.aborted) throw options.signal.reason
-      const failure = timeout.aborted
+      if (deadline.signal.aborted && !deadline.expired) throw deadline.signal.reason
+      const failure = deadline.expired
         ? timedOut(floatRepr(timeoutMs / 1e3))
         : classify(error, {
             place: `${target.ip}:${target.port}/${prepared.definition.name}`,
@@ -226,6 +224,8 @@ class HttpDendrite implements Dendrite {
       }
     } finally {
       this.#metrics?.inFlight.dec()
+      // A stream keeps its deadline until it is read.
+      if (outcome === undefined || !('chunks' in outcome)) deadline[Symbol.dispose]()
     }
     this.#metrics?.calls.inc({
       synapse: prepared.definition.name,
@@ -291,7 +291,8 @@ class HttpDendrite implements Dendrite {
   }
 
   async #send(call: Call, protocol: WireProtocol): Promise<ReplyHead> {
-    const { target, signal } = call
+    const { target } = call
+    const { signal } = call.deadline
     const host = target.ip.includes(':') ? `[${target.ip}]` : target.ip
     const origin = `http://${host}:${target.port}`
     const path = `/${call.prepared.definition.name}`
@@ -359,7 +360,7 @@ class HttpDendrite implements Dendrite {
     try {
       body = await readText(head, call.maxReplyBytes)
     } catch (error) {
-      if (call.signal.aborted) throw error
+      if (call.deadline.signal.aborted) throw error
       const { target } = call
       const place = `${target.ip}:${target.port}/${definition.name}`
       const timeoutText = floatRepr(call.timeoutMs / 1e3)
@@ -389,6 +390,7 @@ function failed(
 
 /** The chunks of a streamed body, at most as many bytes as the call allows. */
 async function* bounded(head: ReplyHead, call: Call): AsyncGenerator<Uint8Array> {
+  using _ = call.deadline
   let size = 0
   for await (const chunk of head.body as AsyncIterable<Uint8Array>) {
     size += chunk.length

@@ -1,6 +1,7 @@
 // The dendrite against servers that misbehave in every way a miner can. Statuses: those of the
 // Python dendrite 10.5.0.
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { type CallFailure, createDendrite, type DendriteOptions } from 'subreel/dendrite'
@@ -262,6 +263,36 @@ describe('a dendrite', () => {
     assert.ok(outcomes.every(({ ok }) => ok))
     assert.ok(nonces.size <= 6, `${nonces.size} sender ids for 6 calls at once`)
     assert.ok(peak <= 6)
+  })
+
+  it('opens at most as many connections to a peer as it may, and uses them again', async () => {
+    await using dendrite = local({ protocol: 'legacy', connectionsPerPeer: 3 })
+    const sockets = new Set<unknown>()
+    const server = await httpServer((request, _body, reply) => {
+      sockets.add(request.socket)
+      reply.writeHead(200, { ...OK, 'content-type': 'application/json' }).end('{}')
+    })
+    const targets = Array.from({ length: 30 }, () => server.target)
+    for (let round = 0; round < 2; round += 1) {
+      const outcomes = await dendrite.forward(targets, Ping, {}, { concurrency: 30 })
+      assert.ok(outcomes.every(({ ok }) => ok))
+    }
+    await server.close()
+    assert.ok(sockets.size <= 3, `${sockets.size} connections`)
+  })
+
+  it('leaves no listener behind on a signal that outlives its calls', async () => {
+    await using dendrite = local()
+    const server = await replyServer(http(200, OK, '{}'))
+    const controller = new AbortController()
+    for (let i = 0; i < 3; i += 1) {
+      const outcome = await dendrite.call(server.target, Ping, {}, { signal: controller.signal })
+      assert.ok(outcome.ok)
+    }
+    const unanswered = { ...server.target, port: await freePort() }
+    await dendrite.call(unanswered, Ping, {}, { signal: controller.signal })
+    await server.close()
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
   })
 
   it('remembers which protocol a peer speaks', async () => {
