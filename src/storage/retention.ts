@@ -128,9 +128,10 @@ export class Retention {
     let failed = 0
     for (const folder of this.#options.folders) {
       const options = signal === undefined ? {} : { signal }
+      const oldestMs = clock.now() - this.#options.maxAgeMs - ORPHAN_MARGIN_MS
+      await store.abortStaleUploads?.(`${folder}/`, oldestMs, signal)
       for await (const { key, modifiedMs } of store.list(`${folder}/`, options)) {
-        const ageMs = clock.now() - modifiedMs
-        if (ageMs <= this.#options.maxAgeMs + ORPHAN_MARGIN_MS) continue
+        if (modifiedMs >= oldestMs) continue
         if ((await schedule.dieAt(key)) !== undefined) continue
         if (await this.#delete(key, 'orphan', signal)) deleted += 1
         else failed += 1

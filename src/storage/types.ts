@@ -30,5 +30,7 @@ export interface ObjectStore {
   presignGet(key: string, expiresInSeconds: number): Promise<string>
   /** A URL to which one PUT of `key` is allowed until it expires. */
   presignPut(key: string, expiresInSeconds: number): Promise<string>
+  /** Removes uploads in parts below `prefix` that began before `beforeMs`; where a store has such. */
+  abortStaleUploads?(prefix: string, beforeMs: number, signal?: AbortSignal): Promise<number>
   close(): Promise<void>
 }

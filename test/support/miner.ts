@@ -19,7 +19,17 @@ export interface MinerSetup {
   readonly dir: string
   readonly port: number
   readonly flags?: readonly string[]
+  /** The program; by default the miner with ffmpeg for an engine and a chain that stands still. */
+  readonly program?: string
 }
+
+const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url))
+
+/** The programs as they ship. */
+export const SHIPPED = {
+  miner: join(DIST, 'miner.js'),
+  deleter: join(DIST, 'services', 'deleter', 'main.js'),
+} as const
 
 /** A running miner process and what it logged. */
 export class MinerProcess {
@@ -38,8 +48,8 @@ export class MinerProcess {
   }
 
   /** Resolves when the process says that it is up. */
-  static async start(setup: MinerSetup): Promise<MinerProcess> {
-    const flags = [
+  static start(setup: MinerSetup): Promise<MinerProcess> {
+    return MinerProcess.run(setup.program ?? SCRIPT, setup.dir, [
       ...['--netuid', '1', '--redis.url', setup.redisUrl, '--axon.port', String(setup.port)],
       ...['--axon.ip', '127.0.0.1', '--axon.external_ip', '127.0.0.1', '--allow-private-urls'],
       ...[
@@ -50,13 +60,17 @@ export class MinerProcess {
       ],
       ...['--miner.min_free_mb', '1', '--shutdown.grace_seconds', '5'],
       ...(setup.flags ?? []),
-    ]
-    const env = { PATH: process.env['PATH'], HOME: setup.dir, NODE_ENV: 'test' }
-    const child = fork(SCRIPT, flags, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+    ])
+  }
+
+  /** Any of the package's processes. */
+  static async run(program: string, home: string, flags: readonly string[]): Promise<MinerProcess> {
+    const env = { PATH: process.env['PATH'], HOME: home, NODE_ENV: 'test' }
+    const child = fork(program, flags, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
     const miner = new MinerProcess(child)
     const ended = once(child, 'exit').then(([code, signal]) => {
       const last = miner.log.slice(-5).map((line) => JSON.stringify(line))
-      throw new Error(`the miner ended (${code ?? signal}) before it was up: ${last.join('\n')}`)
+      throw new Error(`the process ended (${code ?? signal}) before it was up: ${last.join('\n')}`)
     })
     await Promise.race([once(child, 'message'), ended])
     ended.catch(() => {})

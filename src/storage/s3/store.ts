@@ -194,18 +194,8 @@ export class S3Store implements ObjectStore {
 
   /** Aborts multipart uploads below `prefix` begun before `beforeMs`: a killed process left them. */
   async abortStaleUploads(prefix: string, beforeMs: number, signal?: AbortSignal): Promise<number> {
-    const { bucket } = this.#options
-    const page = await this.#call('ListMultipartUploads', prefix, signal, (abortSignal) =>
-      this.#client.send(
-        new this.#sdk.ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix }),
-        { abortSignal },
-      ),
-    )
-    const stale = (page.Uploads ?? []).filter(
-      (upload) => (upload.Initiated?.getTime() ?? 0) < beforeMs,
-    )
-    for (const { Key, UploadId } of stale)
-      await this.#abort(must(Key, 'key'), must(UploadId, 'upload'))
+    const stale = await this.#unfinished(prefix, beforeMs, signal)
+    for (const { key, id } of stale) await this.#abort(key, id)
     return stale.length
   }
 
@@ -221,9 +211,27 @@ export class S3Store implements ObjectStore {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { Bucket, Key } = head
-    const { UploadId } = await this.#call('CreateMultipartUpload', Key, signal, (abortSignal) =>
-      this.#client.send(new this.#sdk.CreateMultipartUploadCommand(head), { abortSignal }),
-    )
+    let creations = 0
+    try {
+      const { UploadId } = await this.#call('CreateMultipartUpload', Key, signal, (abortSignal) => {
+        creations += 1
+        return this.#client.send(new this.#sdk.CreateMultipartUploadCommand(head), { abortSignal })
+      })
+      const upload = { Bucket, Key, UploadId: must(UploadId, 'upload id') }
+      await this.#sendParts(upload, file, sizeBytes, partBytes, signal)
+    } finally {
+      // A try whose answer was lost made an upload that nobody knows of.
+      if (creations > 1) await this.#abortAll(Key)
+    }
+  }
+
+  async #sendParts(
+    { Bucket, Key, UploadId }: { Bucket: string; Key: string; UploadId: string },
+    file: FileHandle,
+    sizeBytes: number,
+    partBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const failed = new AbortController()
     const partSignal = AbortSignal.any([failed.signal, ...(signal === undefined ? [] : [signal])])
     try {
@@ -254,9 +262,41 @@ export class S3Store implements ObjectStore {
       )
       await this.#complete({ Bucket, Key, UploadId, MultipartUpload: { Parts: parts } }, signal)
     } catch (error) {
-      await this.#abort(Key, must(UploadId, 'upload id'))
+      await this.#abort(Key, UploadId)
       throw failed.signal.aborted && !(signal?.aborted ?? false) ? failed.signal.reason : error
     }
+  }
+
+  /** Never throws, as `#abort`. Keys are used once, so no upload of this key is wanted any more. */
+  async #abortAll(key: string): Promise<void> {
+    const { log } = this.#modules
+    try {
+      for (const uploadId of await this.#unfinished(key, Number.POSITIVE_INFINITY)) {
+        await this.#abort(uploadId.key, uploadId.id)
+      }
+    } catch (error) {
+      log.warn(
+        { event: 'upload.abort-failed', err: error },
+        'unfinished uploads could not be listed',
+      )
+    }
+  }
+
+  async #unfinished(
+    prefix: string,
+    beforeMs: number,
+    signal?: AbortSignal,
+  ): Promise<{ key: string; id: string }[]> {
+    const { bucket } = this.#options
+    const page = await this.#call('ListMultipartUploads', prefix, signal, (abortSignal) =>
+      this.#client.send(
+        new this.#sdk.ListMultipartUploadsCommand({ Bucket: bucket, Prefix: prefix }),
+        { abortSignal },
+      ),
+    )
+    return (page.Uploads ?? [])
+      .filter((upload) => (upload.Initiated?.getTime() ?? 0) < beforeMs)
+      .map(({ Key, UploadId }) => ({ key: must(Key, 'key'), id: must(UploadId, 'upload id') }))
   }
 
   /** A try of this may succeed and its answer be lost: the next one is then told that no such upload is. */

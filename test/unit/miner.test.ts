@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { SubnetError } from '#src/lib/errors.js'
+import { refusalOf } from '#src/miner/admission.js'
+import { MinerError } from '#src/miner/errors.js'
+import { statusOf, wireCapacity } from '#src/miner/handlers/task.js'
+import { Offer } from '#src/miner/offer.js'
+import { compressTask, resultUrls, taskIdOf, upscaleTask } from '#src/miner/tasks.js'
+import { CompressPayloadSchema, UpscalePayloadSchema } from '#src/protocol/index.js'
+import { QueueError } from '#src/queue/index.js'
+import type { JobView } from '#src/queue/types.js'
+
+const codeOf = (work: () => unknown) => {
+  try {
+    work()
+    return 'OK'
+  } catch (error) {
+    return error instanceof SubnetError ? error.code : 'OTHER'
+  }
+}
+
+describe('miner', () => {
+  it('takes four times the size for SD24K and twice for every other task type', () => {
+    const scales = (types: string[]) =>
+      upscaleTask(
+        UpscalePayloadSchema.parse({
+          reference_video_urls: types.map((type) => `https://x/${type}`),
+          task_types: types,
+        }),
+      ).videos.map((video) => video.scale)
+    assert.deepEqual(scales(['SD24K', 'SD2HD', 'HD24K', '4K28K', 'other']), [4, 2, 2, 2, 2])
+  })
+
+  it('knows codecs by their usual names and refuses others by code', () => {
+    const of = (target_codec: string, codec_mode = 'CRF') =>
+      compressTask(
+        CompressPayloadSchema.parse({
+          reference_video_url: 'https://x/',
+          target_codec,
+          codec_mode,
+        }),
+      ).videos[0]
+    assert.equal(of('AV1')?.codec, 'av1')
+    assert.equal(of('libx265')?.codec, 'hevc')
+    assert.equal(of('h264', 'cbr')?.mode, 'VBR')
+    assert.equal(of('h264', 'VBR')?.targetBitrateKbps, 10_000)
+    assert.equal(
+      codeOf(() => of('mpeg2')),
+      'MINER_BAD_TASK',
+    )
+    assert.equal(
+      codeOf(() => of('av1', 'ABR')),
+      'MINER_BAD_TASK',
+    )
+  })
+
+  it('gives tasks without an id one that depends on all that was asked', () => {
+    const task = (url: string) =>
+      upscaleTask(UpscalePayloadSchema.parse({ reference_video_url: url }))
+    assert.equal(taskIdOf('r', task('https://a/')), taskIdOf('r', task('https://a/')))
+    assert.notEqual(taskIdOf('r', task('https://a/')), taskIdOf('s', task('https://a/')))
+    assert.notEqual(taskIdOf('r', task('https://a/')), taskIdOf('r', task('https://b/')))
+  })
+
+  it('hands out no URL whose time is over, and nothing of what it cannot read', () => {
+    const done = (url: string, expiresAtMs: number) =>
+      ({ ok: true, url, expiresAtMs, engine: 'x' }) as const
+    const videos = [done('https://a', 100), { ok: false, code: 'C', message: 'm' }, done('b', 5)]
+    assert.deepEqual(resultUrls({ videos }, 50), ['https://a', '', ''])
+    assert.deepEqual(resultUrls({ other: 1 }, 0), [])
+    assert.deepEqual(resultUrls(undefined, 0), [])
+  })
+
+  it('refuses with 429 and a time to come back, 503 while it cannot work, 400 for the impossible', () => {
+    const kind = 'upscale'
+    const cases = [
+      [new QueueError({ code: 'QUEUE_FULL', kind, retryAfterMs: 7_000 }, 'full'), 429, 7_000],
+      [new QueueError({ code: 'QUEUE_LATE', kind, retryAfterMs: 9_000 }, 'late'), 429, 9_000],
+      [new QueueError({ code: 'QUEUE_NO_WORKER', kind, retryAfterMs: 30 }, 'none'), 503, 30],
+      [new QueueError({ code: 'QUEUE_UNAVAILABLE' }, 'away'), 503, 5_000],
+      [new MinerError({ code: 'MINER_KIND_NOT_OFFERED', kind }, 'no'), 400, undefined],
+      [new MinerError({ code: 'MINER_BAD_TASK', field: 'x' }, 'no'), 400, undefined],
+    ] as const
+    for (const [error, status, retryAfterMs] of cases) {
+      const refusal = refusalOf(error)
+      assert.deepEqual([refusal?.status, refusal?.retryAfterMs], [status, retryAfterMs], error.code)
+    }
+    assert.equal(refusalOf(new Error('boom')), undefined)
+    const secret = new QueueError({ code: 'QUEUE_UNAVAILABLE' }, 'redis://user:pass@host is away')
+    assert.ok(!refusalOf(secret)?.message.includes('pass'))
+  })
+
+  it('offers kinds in the order of the operator and refuses names it does not know', () => {
+    assert.deepEqual(new Offer(['compression', 'upscaling']).warrants, [1, 2])
+    assert.equal(
+      codeOf(() => new Offer(['upscaling', 'mining'])),
+      'MINER_CONFIG',
+    )
+    assert.equal(
+      codeOf(() => new Offer([])),
+      'MINER_CONFIG',
+    )
+    assert.equal(
+      codeOf(() => new Offer(['upscaling']).require('compress')),
+      'MINER_KIND_NOT_OFFERED',
+    )
+  })
+
+  it('reads every state of a job in the words of the wire', () => {
+    const view = (state: JobView['state'], code?: string): JobView => ({
+      id: 'x',
+      kind: 'upscale',
+      state,
+      progress: 0.456,
+      etaMs: 1_500,
+      result: undefined,
+      error: code === undefined ? undefined : { code, message: 'm' },
+    })
+    assert.deepEqual(statusOf(view('active')), {
+      status: 'processing',
+      progress: 45,
+      estimated_time: 2,
+    })
+    assert.equal(statusOf(view('waiting')).status, 'pending')
+    assert.equal(statusOf(view('completed')).status, 'completed')
+    assert.equal(statusOf(view('cancelled', 'QUEUE_CANCELLED')).status, 'failed')
+    assert.equal(statusOf(view('failed', 'QUEUE_DEADLINE')).status, 'timeout')
+    assert.equal(statusOf(view('failed', 'FETCH_STATUS')).error_message, 'FETCH_STATUS')
+  })
+
+  it('adds its lanes up to one capacity', () => {
+    const lane = {
+      available: true,
+      active: 1,
+      waiting: 0,
+      maxConcurrent: 2,
+      estimatedWaitMs: 4_000,
+    }
+    const full = { ...lane, available: false, waiting: 5, estimatedWaitMs: 9_000 }
+    assert.deepEqual(wireCapacity([lane, full]), {
+      available: true,
+      queue_size: 7,
+      estimated_wait_time: 4,
+      max_concurrent_tasks: 4,
+    })
+    assert.equal(wireCapacity([full]).available, false)
+  })
+})
