@@ -99,3 +99,27 @@ export function encodeModel({ opset, ...graph }) {
 export const floats = (values) => Buffer.from(new Float32Array(values).buffer)
 export const doubles = (values) => Buffer.from(new Float64Array(values).buffer)
 export const longs = (values) => Buffer.from(new BigInt64Array(values.map(BigInt)).buffer)
+/** 16-bit floats, rounded to the nearest even; values must be within ±65504. */
+export function halves(values) {
+  const out = Buffer.alloc(values.length * 2)
+  const float = new Float32Array(1)
+  const bits = new Uint32Array(float.buffer)
+  for (let i = 0; i < values.length; i += 1) {
+    float[0] = values[i]
+    const sign = (bits[0] >>> 16) & 0x8000
+    const magnitude = Math.abs(float[0])
+    if (!(magnitude <= 65504)) throw new RangeError(`${values[i]} does not fit 16 bits`)
+    // Below 2^-14 halves are multiples of 2^-24; above, the exponent is cut and the mantissa rounded.
+    const small = magnitude < 2 ** -14
+    const rounded = ((bits[0] & 0x7fffffff) + 0xfff + ((bits[0] >>> 13) & 1)) >>> 13
+    const half = small ? roundEven(magnitude * 2 ** 24) : rounded - ((127 - 15) << 10)
+    out.writeUInt16LE(sign | half, 2 * i)
+  }
+  return out
+}
+
+function roundEven(value) {
+  const low = Math.floor(value)
+  const rest = value - low
+  return rest > 0.5 || (rest === 0.5 && low % 2 === 1) ? low + 1 : low
+}

@@ -1,3 +1,4 @@
+export * from './embedding/index.js'
 export * from './errors.js'
 export { type ModelEntry, ModelStore, SHIPPED_MODELS } from './models.js'
 export { poolSeries } from './pool.js'

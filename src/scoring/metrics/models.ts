@@ -19,37 +19,39 @@ const manifestSchema = z.array(
 )
 export type ModelEntry = z.infer<typeof manifestSchema>[number]
 
-/** Model files of one folder, each checked against the sha256 of its manifest before it is used. */
-export class ModelStore {
-  readonly #folder: string
-  readonly #entries: ReadonlyMap<string, ModelEntry>
+interface Located extends ModelEntry {
+  readonly folder: string
+}
 
-  private constructor(folder: string, entries: readonly ModelEntry[]) {
-    this.#folder = folder
+/** Model files, each checked against the sha256 of its folder's manifest before it is used. */
+export class ModelStore {
+  readonly #entries: ReadonlyMap<string, Located>
+
+  private constructor(entries: readonly Located[]) {
     this.#entries = new Map(entries.map((entry) => [entry.name, entry]))
   }
 
-  /** Reads `manifest.json`. Throws METRICS_MODEL_MISSING. */
-  static async open(folder: string = SHIPPED_MODELS): Promise<ModelStore> {
-    const path = join(folder, 'manifest.json')
-    try {
-      return new ModelStore(folder, manifestSchema.parse(JSON.parse(await readFile(path, 'utf8'))))
-    } catch (cause) {
-      throw new MetricsError(
-        { code: 'METRICS_MODEL_MISSING', model: 'manifest', path },
-        `the list of models ${path} is missing or unreadable`,
-        { cause },
-      )
-    }
+  /**
+   * Reads `manifest.json` of the shipped models and of a folder of the operator's own, whose names win.
+   * Throws METRICS_MODEL_MISSING.
+   */
+  static async open(folder?: string): Promise<ModelStore> {
+    const folders = folder === undefined ? [SHIPPED_MODELS] : [SHIPPED_MODELS, folder]
+    const lists = await Promise.all(folders.map(readManifest))
+    return new ModelStore(lists.flat())
   }
 
   /** Name and hash of a model, as score records carry them. Throws METRICS_MODEL_MISSING. */
   entry(name: string): ModelEntry {
+    return this.#locate(name)
+  }
+
+  #locate(name: string): Located {
     const entry = this.#entries.get(name)
     if (entry === undefined) {
       throw new MetricsError(
-        { code: 'METRICS_MODEL_MISSING', model: name, path: join(this.#folder, 'manifest.json') },
-        `the manifest does not list the model ${name}`,
+        { code: 'METRICS_MODEL_MISSING', model: name, path: 'manifest.json' },
+        `no manifest lists the model ${name}: see docs/models.md on models that do not ship`,
       )
     }
     return entry
@@ -57,8 +59,8 @@ export class ModelStore {
 
   /** The bytes of a model. Throws METRICS_MODEL_MISSING or METRICS_MODEL_ALTERED. */
   async read(name: string): Promise<Buffer> {
-    const entry = this.entry(name)
-    const path = join(this.#folder, entry.file)
+    const entry = this.#locate(name)
+    const path = join(entry.folder, entry.file)
     const data = await readFile(path).catch((cause: unknown) => {
       throw new MetricsError(
         { code: 'METRICS_MODEL_MISSING', model: name, path },
@@ -74,5 +76,19 @@ export class ModelStore {
       )
     }
     return data
+  }
+}
+
+async function readManifest(folder: string): Promise<Located[]> {
+  const path = join(folder, 'manifest.json')
+  try {
+    const entries = manifestSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+    return entries.map((entry) => ({ ...entry, folder }))
+  } catch (cause) {
+    throw new MetricsError(
+      { code: 'METRICS_MODEL_MISSING', model: 'manifest', path },
+      `the list of models ${path} is missing or unreadable`,
+      { cause },
+    )
   }
 }

@@ -1,5 +1,7 @@
 import { readdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { disableTf32 } from '../../lib/env.js'
 import { must } from '../../lib/errors.js'
@@ -18,7 +20,7 @@ export interface SessionOptions {
   readonly device?: DeviceChoice | undefined
   /** Work done side by side on the CPU, each on one thread. Default: cores, at most 4. */
   readonly lanes?: number | undefined
-  /** Folder with `manifest.json`. Default: the models of this package. */
+  /** A further folder of models with a `manifest.json`; its names win over the shipped ones. */
   readonly modelsFolder?: string | undefined
   readonly log?: Logger | undefined
 }
@@ -112,22 +114,32 @@ export class SessionManager implements AsyncDisposable {
       this.#choice === 'auto'
         ? (await gpuIndexes()).map((index) => `cuda:${index}`)
         : [this.#choice === 'cuda' ? 'cuda:0' : this.#choice]
+    const provider = wanted.length === 0 || (await hasCudaProvider())
     for (const device of wanted) {
+      if (!provider) {
+        this.#refuse(device, new Error('the CUDA provider of ONNX Runtime is not installed'))
+        continue
+      }
       const lane = new Lane(device, 1, this.#store)
       try {
         await lane.load(PROBE_MODEL)
         this.#lanes.push(lane)
       } catch (cause) {
         await lane.close()
-        if (this.#choice !== 'auto') throw unavailable(device, cause)
-        const reason = cause instanceof Error ? cause.message : String(cause)
-        this.#bad.set(device, reason)
-        this.#log.warn({ event: 'device.refused', device, reason }, 'GPU cannot be used')
+        this.#refuse(device, cause)
       }
     }
     if (this.#lanes.length === 0) this.#openCpu()
     else this.#gpuFreeBytes = await gpuFreeBytes()
     this.#log.info({ event: 'device.chosen', devices: this.devices }, 'devices chosen')
+  }
+
+  /** A GPU asked for by name is an error; one that `auto` found is logged and left alone. */
+  #refuse(device: string, cause: unknown): void {
+    if (this.#choice !== 'auto') throw unavailable(device, cause)
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#bad.set(device, reason)
+    this.#log.warn({ event: 'device.refused', device, reason }, 'GPU cannot be used')
   }
 
   #openCpu(): void {
@@ -205,6 +217,13 @@ const runError = (job: Job, lane: Lane, cause: LaneFailure) =>
     `${job.model} failed on ${lane.device}: ${cause.message}`,
     { cause },
   )
+
+/** The package brings CUDA's library only where its install script was let to fetch it. */
+async function hasCudaProvider(): Promise<boolean> {
+  const main = createRequire(import.meta.url).resolve('onnxruntime-node')
+  const files = await readdir(join(dirname(main), '..', 'bin'), { recursive: true }).catch(() => [])
+  return files.some((file) => /onnxruntime_providers_cuda\.(so|dll)$/.test(file))
+}
 
 /** NVIDIA GPUs that the driver shows; none without a driver. */
 async function gpuIndexes(): Promise<number[]> {
