@@ -7,6 +7,8 @@ export type ScoringErrorData =
   | { code: 'SCORING_METRIC_FAILED'; result: string }
   /** A score record is not readable: it is no JSON, or not of version 1. Give the file that `subreel score --json` wrote. */
   | { code: 'SCORING_RECORD_INVALID'; detail: string }
+  /** A local file was named that is not below a folder of `scorer.local_folders`, or is not there. Send a URL, or list its folder. */
+  | { code: 'SCORING_PATH_REFUSED' }
   /** The request has no results, too many results or a parameter out of range. Correct the named parameter. */
   | { code: 'SCORING_REQUEST_INVALID'; detail: string }
 

@@ -7,9 +7,9 @@ import { type Clock, deadline } from '../../lib/clock.js'
 import { describeError, isAbort, SubnetError } from '../../lib/errors.js'
 import { FetchError, type GuardedFetcher } from '../../lib/http/index.js'
 import type { Logger } from '../../lib/log.js'
+import { Places } from '../../lib/places.js'
 import type { EngineMetrics } from '../metrics.js'
 import type { Engine, VideoResult } from '../types.js'
-import { Places } from './places.js'
 import type { VideoRequest } from './requests.js'
 
 export interface VideoServiceOptions<P> {

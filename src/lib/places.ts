@@ -1,4 +1,4 @@
-import { withResolvers } from '../../lib/resources.js'
+import { withResolvers } from './resources.js'
 
 /** Places for `active` jobs at once and `waiting` more in order of arrival; the rest is turned away. */
 export class Places {
