@@ -12,7 +12,11 @@ export interface StartOptions {
   readonly process: ProcessName
   /** First line of --help. */
   readonly usage: string
-  readonly start: (config: Config, context: DaemonContext) => Promise<Daemon>
+  readonly start: (
+    config: Config,
+    context: DaemonContext,
+    env: Readonly<Record<string, string | undefined>>,
+  ) => Promise<Daemon>
 }
 
 /** The log level that the three bittensor switches ask for. */
@@ -60,7 +64,7 @@ export async function startProcess(options: StartOptions): Promise<number> {
         graceMs: config['shutdown.grace_seconds'] * 1000,
         admin: { host: config['admin.host'], port: config['admin.port'] },
       },
-      (context) => options.start(config, context),
+      (context) => options.start(config, context, process.env),
     )
   } catch (error) {
     process.stderr.write(`${describeError(error)}\n`)

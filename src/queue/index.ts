@@ -5,11 +5,20 @@ export { jobId } from './job-id.js'
 export { DEFAULT_PREFIX, DEFAULT_SETTINGS, type QueueSettings } from './lane.js'
 export { createMetrics, type QueueMetrics } from './metrics.js'
 export {
+  ORGANIC_STATES,
+  type OrganicChange,
+  type OrganicJob,
+  OrganicJobs,
+  type OrganicRequest,
+  type OrganicState,
+} from './organic.js'
+export {
   checkRedisFacts,
   connectProducer,
   connectWorker,
   type RedisFacts,
   redisFacts,
+  whenReady,
 } from './redis.js'
 export type * from './types.js'
 export { JOB_KINDS } from './types.js'

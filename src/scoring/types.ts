@@ -75,3 +75,7 @@ export interface ScoreRecord {
   readonly device: string | undefined
   readonly tool: { readonly name: 'subreel'; readonly version: string }
 }
+
+/** Codecs that tasks may ask for. */
+export const VIDEO_CODECS = ['av1', 'hevc', 'h264', 'vp9'] as const
+export type VideoCodec = (typeof VIDEO_CODECS)[number]

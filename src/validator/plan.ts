@@ -1,5 +1,6 @@
 import type { CorpusClip, Cut, Degradation, Variation } from '../corpus/index.js'
 import { pick, type Rng, SeededRng, shuffle } from '../lib/rng.js'
+import type { VideoCodec } from '../scoring/types.js'
 
 /** Kinds of challenge that a round may hold. */
 export const ROUND_KINDS = ['compression', 'upscaling'] as const
@@ -10,7 +11,7 @@ export type MinerWork =
   | {
       readonly kind: 'compression'
       readonly vmafThreshold: number
-      readonly codec: string
+      readonly codec: VideoCodec
       readonly mode: 'CRF' | 'VBR'
       readonly targetBitrateMbps: number
     }
@@ -35,7 +36,7 @@ export interface RoundPlan {
 
 export interface PlanSettings {
   readonly thresholds: readonly number[]
-  readonly codecs: readonly string[]
+  readonly codecs: readonly VideoCodec[]
   readonly modes: readonly ('CRF' | 'VBR')[]
   readonly bitratesMbps: readonly number[]
   /** Task type → scale and its share of the draws. */

@@ -35,6 +35,7 @@ const ALLOWED: Readonly<Record<string, readonly string[] | 'any'>> = {
     'scoring',
   ],
   corpus: ['lib', 'media'],
+  neuron: ['lib', 'config', 'wallet', 'chain'],
   validator: [
     'corpus',
     'lib',

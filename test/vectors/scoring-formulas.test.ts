@@ -3,9 +3,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as audio from '#src/scoring/formulas/audio.js'
-import { competitionFinal, competitionLengthWeight } from '#src/scoring/formulas/competition.js'
+import {
+  type CompetitionItem,
+  competitionFinal,
+  competitionLengthWeight,
+} from '#src/scoring/formulas/competition.js'
 import { compressionScore } from '#src/scoring/formulas/compression.js'
 import * as consensus from '#src/scoring/formulas/consensus.js'
+import type { CompressionClaim, FrameColour, ToneFrame } from '#src/scoring/formulas/evidence.js'
 import * as evidence from '#src/scoring/formulas/evidence.js'
 import { generationSpeed, packageScore, videoSimilarity } from '#src/scoring/formulas/generation.js'
 import * as history from '#src/scoring/formulas/history.js'
@@ -27,13 +32,16 @@ import {
 import { yumaEpoch } from '#src/scoring/formulas/yuma.js'
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
-// The vectors' inputs have one shape per function, checked by the result; here they are just data.
-// biome-ignore lint/suspicious/noExplicitAny: golden data of 40 shapes
-type In = any
+/** What a formula takes: the vectors hold its input as JSON. */
+type Of<F extends (input: never, ...rest: never[]) => unknown> = Parameters<F>[0]
+interface History {
+  readonly historyNewestFirst: readonly { s_f: number; s_q?: number }[]
+}
+type RawMiner = Omit<PoolMiner, 'retained'> & { readonly retained: number | null }
 interface Case {
   readonly id: string
   readonly fn: string
-  readonly in: In
+  readonly in: Json
   readonly out: Record<string, Json>
 }
 interface VectorFile {
@@ -74,14 +82,14 @@ const organic = (step: history.OrganicStep) => ({
     ? {}
     : { s_f: step.row.score, s_q: step.row.quality, s_l: step.row.length, success: false }),
 })
-const miners = (list: In[]): PoolMiner[] =>
+const miners = (list: readonly RawMiner[]): PoolMiner[] =>
   list.map((miner) => ({ ...miner, retained: orAbsent(miner.retained) }))
 
-const VIDAIO: Record<string, (i: In) => object> = {
-  compressionScore: (i) => compressionScore(i),
-  upscaleQuality: (i) => ({ s_q: upscaleQuality(i.pieapp) }),
-  lengthScore: (i) => ({ s_l: lengthScore(i.seconds) }),
-  upscaleScore: (i) => {
+const VIDAIO: Record<string, (i: never) => object> = {
+  compressionScore: (i: Of<typeof compressionScore>) => compressionScore(i),
+  upscaleQuality: (i: { pieapp: number }) => ({ s_q: upscaleQuality(i.pieapp) }),
+  lengthScore: (i: { seconds: number }) => ({ s_l: lengthScore(i.seconds) }),
+  upscaleScore: (i: { pieapp: number; vmaf: number; contentLength: number }) => {
     const r = upscaleScore({ ...i, contentLengthSeconds: i.contentLength })
     return {
       s_q: r.quality,
@@ -91,13 +99,17 @@ const VIDAIO: Record<string, (i: In) => object> = {
       gate: r.gate,
     }
   },
-  pieappAggregate: (i) => ({ pieapp: pieappAggregate(i.frames) }),
-  upscaleMultipliers: (i) => multipliers(history.upscaleMultipliers(rows(i.historyNewestFirst))),
-  compressionMultipliers: (i) =>
+  pieappAggregate: (i: { frames: number[] }) => ({ pieapp: pieappAggregate(i.frames) }),
+  upscaleMultipliers: (i: History) =>
+    multipliers(history.upscaleMultipliers(rows(i.historyNewestFirst))),
+  compressionMultipliers: (i: History) =>
     multipliers(history.compressionMultipliers(rows(i.historyNewestFirst))),
-  accumulate: (i) => {
+  accumulate: (i: {
+    start: number
+    events: { s_f: number; multiplier: number; rate?: number }[]
+  }) => {
     let accumulated = i.start
-    const after = i.events.map((event: In) => {
+    const after = i.events.map((event) => {
       accumulated = history.accumulate(accumulated, {
         score: event.s_f === -100 ? undefined : event.s_f,
         multiplier: event.multiplier,
@@ -107,9 +119,10 @@ const VIDAIO: Record<string, (i: In) => object> = {
     })
     return { after }
   },
-  organicUpscaleStep: (i) => organic(history.organicUpscaleStepPenaltiesOnly(i.acc, i.score)),
-  organicUpscaleClass: (i) => ({ score: organicUpscaleClass(i) }),
-  weights: (i) => ({
+  organicUpscaleStep: (i: { acc: number; score: history.OrganicUpscaleClass }) =>
+    organic(history.organicUpscaleStepPenaltiesOnly(i.acc, i.score)),
+  organicUpscaleClass: (i: Of<typeof organicUpscaleClass>) => ({ score: organicUpscaleClass(i) }),
+  weights: (i: Of<typeof poolWeights> & { compression: RawMiner[]; upscaling: RawMiner[] }) => ({
     weights: Object.fromEntries(
       poolWeights({
         ...i,
@@ -118,61 +131,73 @@ const VIDAIO: Record<string, (i: In) => object> = {
       }),
     ),
   }),
-  liquidation: (i) => {
+  liquidation: (i: { snapshotsOldestFirst: Of<typeof liquidation> }) => {
     const result = liquidation(i.snapshotsOldestFirst)
     return result.status === 'ok' ? snake(result) : { ...result, retained: null }
   },
-  validatorRateLimit: (i) => {
+  validatorRateLimit: (i: { stakes: number[]; uid: number }) => {
     const limit = evidence.validatorRateLimit(i.stakes, i.uid)
     return { limit, effective: evidence.validatorRateLimitAdmittedByReference(limit) }
   },
-  dedupeCompression: (i) => ({
+  dedupeCompression: (i: { rows: (CompressionClaim & { base: number | null })[] }) => ({
     duplicateOwnerByIndex: Object.fromEntries(
-      evidence.dedupeCompression(i.rows.map((r: In) => ({ ...r, base: orAbsent(r.base) }))),
+      evidence.dedupeCompression(i.rows.map((r) => ({ ...r, base: orAbsent(r.base) }))),
     ),
   }),
-  vmafPool: (i) => ({
+  vmafPool: (i: { frames: number[] }) => ({
     referenceCuda: harmonicMeanDroppingZeros(i.frames),
     libvmafHarmonic: harmonicMean(i.frames),
   }),
-  chromaGate: (i) => {
+  chromaGate: (i: { refSatAvg: number[]; outSatAvg: number[] }) => {
     const { ok, ratio } = evidence.chromaGate(i.refSatAvg, i.outSatAvg)
     return { ok, ratio: orNull(ratio) }
   },
-  grayGate: (i) => evidence.grayGate(i.ref, i.out),
-  toneAggregate: (i) => snake(evidence.toneAggregate(i.frames)),
-  competitionLengthWeight: (i) => ({
+  grayGate: (i: { ref: FrameColour[]; out: FrameColour[] }) => evidence.grayGate(i.ref, i.out),
+  toneAggregate: (i: { frames: ToneFrame[] }) => snake(evidence.toneAggregate(i.frames)),
+  competitionLengthWeight: (i: { duration: number; max: number; exponent: number }) => ({
     weight: competitionLengthWeight(i.duration, i.max, i.exponent),
   }),
-  competitionFinal: (i) =>
+  competitionFinal: (i: {
+    items: (CompetitionItem & { eval: string })[]
+    factors: { quality: number; cost: number; coverage: number }
+  }) =>
     Object.fromEntries(
       competitionFinal(
-        i.items.map((item: In) => ({ ...item, evaluation: item.eval })),
+        i.items.map((item) => ({ ...item, evaluation: item.eval })),
         i.factors,
       ),
     ),
-  upscaleSizeGate: (i) => ({ ok: evidence.upscaleSizeGate(i) }),
-  bitrateGate: (i) => ({ ok: evidence.bitrateGate(i) }),
+  upscaleSizeGate: (i: Of<typeof evidence.upscaleSizeGate>) => ({
+    ok: evidence.upscaleSizeGate(i),
+  }),
+  bitrateGate: (i: Of<typeof evidence.bitrateGate>) => ({ ok: evidence.bitrateGate(i) }),
 }
 
-const NEZA: Record<string, (i: In) => object> = {
-  speedScore: (i) => ({ speed: generationSpeed(orAbsent(i.seconds)) }),
-  videoSimilarity: (i) => ({ score: videoSimilarity(i.videoCos, orAbsent(i.audioCos)) }),
-  packageScore: (i) => packageScore(i.fileScores, orAbsent(i.seconds)),
-  safeMean: (i) => ({ mean: neza.safeMean(i.values.map(orAbsent)) }),
-  apiTimeFactor: (i) => ({ factor: neza.apiTimeFactor(orAbsent(i.avgSeconds), i.model) }),
-  normalizeApi: (i) => {
+const NEZA: Record<string, (i: never) => object> = {
+  speedScore: (i: { seconds: number | null }) => ({ speed: generationSpeed(orAbsent(i.seconds)) }),
+  videoSimilarity: (i: { videoCos: number; audioCos: number | null }) => ({
+    score: videoSimilarity(i.videoCos, orAbsent(i.audioCos)),
+  }),
+  packageScore: (i: { fileScores: number[]; seconds: number | null }) =>
+    packageScore(i.fileScores, orAbsent(i.seconds)),
+  safeMean: (i: { values: (number | null)[] }) => ({ mean: neza.safeMean(i.values.map(orAbsent)) }),
+  apiTimeFactor: (i: { avgSeconds: number | null; model: string }) => ({
+    factor: neza.apiTimeFactor(orAbsent(i.avgSeconds), i.model),
+  }),
+  normalizeApi: (i: { scores: Record<string, number | null> }) => {
     const scores = new Map(
       Object.entries(i.scores).map(([uid, s]) => [uid, orAbsent(s as number | null)]),
     )
     return { norm: Object.fromEntries(neza.normalizeApi(scores)) }
   },
-  minerWeight: (i) => neza.minerWeight(i),
-  emissionShare: (i) => ({ share: neza.emissionShare(i) }),
-  stakeFactor: (i) => ({ factor: neza.stakeFactor(i) }),
-  consensusBlend: (i) => ({ scores: neza.consensusBlend(i) }),
-  emissionControl: (i) => ({ scores: neza.emissionControl(i.scores, i.uid, i.percentage) }),
-  penalty: (i) => {
+  minerWeight: (i: Of<typeof neza.minerWeight>) => neza.minerWeight(i),
+  emissionShare: (i: Of<typeof neza.emissionShare>) => ({ share: neza.emissionShare(i) }),
+  stakeFactor: (i: Of<typeof neza.stakeFactor>) => ({ factor: neza.stakeFactor(i) }),
+  consensusBlend: (i: Of<typeof neza.consensusBlend>) => ({ scores: neza.consensusBlend(i) }),
+  emissionControl: (i: { scores: number[]; uid: number; percentage: number }) => ({
+    scores: neza.emissionControl(i.scores, i.uid, i.percentage),
+  }),
+  penalty: (i: { events: [number, 'F' | 'S'][] }) => {
     let state = NO_PENALTY
     const windows: [number, number][] = []
     for (const [at, event] of i.events) {
@@ -184,27 +209,41 @@ const NEZA: Record<string, (i: In) => object> = {
   },
 }
 
-const VIOLET: Record<string, (i: In) => object> = {
-  speedScore: (i) => ({
+const VIOLET: Record<string, (i: never) => object> = {
+  speedScore: (i: { seconds: number; task: string }) => ({
     code: audio.audioSpeed(i.seconds, i.task, 'reference'),
     documented: audio.audioSpeed(i.seconds, i.task),
   }),
-  taskScore: (i) => audio.audioTaskScore(i, 'reference'),
-  rewardWeight: (i) => audio.rewardWeight(i),
-  availability: (i) => ({ score: audio.availability(i) }),
-  reportConfidence: (i) => ({
+  taskScore: (i: Of<typeof audio.audioTaskScore>) => audio.audioTaskScore(i, 'reference'),
+  rewardWeight: (i: Of<typeof audio.rewardWeight>) => audio.rewardWeight(i),
+  availability: (i: Of<typeof audio.availability>) => ({ score: audio.availability(i) }),
+  reportConfidence: (i: { fields: string[]; ageSeconds: number | null }) => ({
     confidence: consensus.reportConfidence(i.fields, orAbsent(i.ageSeconds)),
   }),
-  weightedAverage: (i) => ({ value: consensus.weightedAverage(i.values, i.weights) }),
-  majorityVote: (i) => consensus.majorityVote(i.values, i.weights),
-  overallConfidence: (i) => ({
+  weightedAverage: (i: { values: number[]; weights: number[] }) => ({
+    value: consensus.weightedAverage(i.values, i.weights),
+  }),
+  majorityVote: (i: { values: (string | number | boolean)[]; weights: number[] }) =>
+    consensus.majorityVote(i.values, i.weights),
+  overallConfidence: (i: { confidences: number[]; validators: number[] }) => ({
     confidence: consensus.overallConfidence(i.confidences, i.validators),
   }),
-  bestResponse: (i) => ({
-    uid: audio.bestResponse(i.responses.map((r: In) => ({ ...r, seconds: r.time })))?.uid,
+  bestResponse: (i: {
+    responses: { uid: number; accuracy: number; speed: number; time: number }[]
+  }) => ({
+    uid: audio.bestResponse(i.responses.map((r) => ({ ...r, seconds: r.time })))?.uid,
   }),
-  rankScore: (i) => audio.rankScore(i.total, i.times),
-  scanReward: (i) => ({
+  rankScore: (i: { total: number; times: number[] }) => audio.rankScore(i.total, i.times),
+  scanReward: (i: {
+    t: number
+    acc: number
+    stake: number
+    mx: number
+    sr?: number
+    recent?: number
+    spec_total?: number
+    spec_sr?: number
+  }) => ({
     reward: audio.scanReward({
       seconds: i.t,
       accuracy: i.acc,
@@ -215,19 +254,19 @@ const VIOLET: Record<string, (i: In) => object> = {
           ? undefined
           : {
               successRate: i.sr,
-              recentSuccessRate: i.recent,
+              recentSuccessRate: i.recent ?? 0.5,
               sameTaskCount: i.spec_total ?? 0,
               sameTaskSuccessRate: i.spec_sr ?? 0,
             },
     }),
   }),
-  sequenceRatio: (i) => ({
+  sequenceRatio: (i: { reference: string; candidate: string }) => ({
     ratio: sequenceRatio(i.reference.toLowerCase(), i.candidate.toLowerCase()),
   }),
 }
 
-const YUMA: Record<string, (i: In) => object> = {
-  epoch: (i) => snake(yumaEpoch(i)),
+const YUMA: Record<string, (i: never) => object> = {
+  epoch: (i: Of<typeof yumaEpoch>) => snake(yumaEpoch(i)),
 }
 
 function compare(expected: Json, actual: unknown, tolerance: number, where: string): void {
@@ -253,7 +292,7 @@ function compare(expected: Json, actual: unknown, tolerance: number, where: stri
 }
 
 let replayed = 0
-const files: readonly [string, Record<string, (i: In) => object>][] = [
+const files: readonly [string, Record<string, (i: never) => object>][] = [
   ['vidaio', VIDAIO],
   ['neza', NEZA],
   ['violet', VIOLET],
@@ -269,7 +308,7 @@ for (const [name, functions] of files) {
     test(`${c.id} ${c.fn}`, () => {
       const run = functions[c.fn]
       assert.ok(run !== undefined, `no formula for ${c.fn}`)
-      compare(c.out, run(c.in), file.tolerance, c.id)
+      compare(c.out, run(c.in as never), file.tolerance, c.id)
       replayed += 1
     })
   }

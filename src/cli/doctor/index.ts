@@ -1,6 +1,7 @@
 import { describeError } from '../../lib/errors.js'
 import type { Check, CheckContext, CheckResult } from './check.js'
 import { clockCheck, diskCheck, ffmpegCheck, gpuCheck, nodeCheck, portsCheck } from './machine.js'
+import { modelsCheck } from './models.js'
 import { redisCheck } from './redis.js'
 import { walletCheck } from './wallet.js'
 
@@ -10,6 +11,7 @@ export const CHECKS: readonly Check[] = [
   ffmpegCheck,
   redisCheck,
   gpuCheck,
+  modelsCheck,
   clockCheck,
   diskCheck,
   portsCheck,

@@ -164,9 +164,9 @@ export class ContentComparison {
     return [
       counted,
       same,
-      frameList('black-frames', this.#black, 0, 'black'),
-      frameList('frozen-frames', frozen, 0, 'frozen'),
-      frameList('frame-order', this.#misplaced, misplacedMax, 'nearer to a neighbour'),
+      frameList('black-frames', this.#black, 0, 'black where the reference is lit'),
+      frameList('frozen-frames', frozen, 0, 'a repeat of the one before'),
+      frameList('frame-order', this.#misplaced, misplacedMax, 'nearer to a neighbour’s moment'),
       this.#grayGate(),
       this.#chromaGate(),
       this.#toneGate(),
@@ -207,7 +207,9 @@ export class ContentComparison {
     if (!verdict.detected) return passed('tone', `tone kept: ${worst}`)
     return failed(
       'tone',
-      verdict.verificationFailed ? 'tone could not be compared on most frames' : worst,
+      verdict.verificationFailed
+        ? 'tone could not be compared on most frames'
+        : `brightness or colour was changed: ${worst}`,
     )
   }
 
@@ -260,8 +262,11 @@ function frameList(
 ): GateOutcome {
   const shown = frames.slice(0, 5).join(', ')
   const more = frames.length > 5 ? ' …' : ''
+  const many = frames.length === 1 ? 'frame is' : 'frames are'
   const detail =
-    frames.length === 0 ? `no frame is ${what}` : `${frames.length} ${what}: ${shown}${more}`
+    frames.length === 0
+      ? `no frame is ${what}`
+      : `${frames.length} ${many} ${what} (${shown}${more})`
   return gate(code, frames.length <= allowed, detail)
 }
 

@@ -70,24 +70,10 @@ export function judgeCompression(facts: CompressionFacts): Verdict {
   if (vmaf === undefined || vmafNeg === undefined) {
     return refusedWithoutMetrics(facts.gates, formula)
   }
-  const gap = vmaf.harmonicMean - vmafNeg.harmonicMean
-  const worst = worstStretch(vmafNeg.frames)
-  const gates = [
-    ...facts.gates,
-    gate(
-      'vmaf-gap',
-      gap <= QUALITY.maxGap,
-      `VMAF ${vmaf.harmonicMean.toFixed(2)} lies ${gap.toFixed(2)} above VMAF NEG; at most ${QUALITY.maxGap} is allowed`,
-    ),
-    gate(
-      'even-quality',
-      worst >= threshold - QUALITY.worstBelow,
-      `the worst stretch has VMAF NEG ${worst.toFixed(2)}; at least ${threshold - QUALITY.worstBelow} is asked`,
-    ),
-  ]
-  // Below the cutoff the quality itself is the reason, whatever else is wrong.
+  // Far below the threshold the quality itself is the reason, and says nothing of a cheat.
   const tooLow = vmafNeg.harmonicMean < threshold - COMPRESSION.softMargin
-  const late = tooLow ? undefined : refusal(gates, formula)
+  const gates = tooLow ? facts.gates : [...facts.gates, ...lateGates(vmaf, vmafNeg, threshold)]
+  const late = refusal(gates, formula)
   if (late !== undefined) return late
   const result = COMPRESSION_FORMULAS[facts.formula]({
     vmaf: vmafNeg.harmonicMean,
@@ -107,6 +93,28 @@ export function judgeCompression(facts: CompressionFacts): Verdict {
     gates,
     formula,
   }
+}
+
+function lateGates(
+  vmaf: MetricSeries,
+  vmafNeg: MetricSeries,
+  threshold: number,
+): readonly GateOutcome[] {
+  const gap = vmaf.harmonicMean - vmafNeg.harmonicMean
+  const worst = worstStretch(vmafNeg.frames)
+  const floor = threshold - QUALITY.worstBelow
+  return [
+    gate(
+      'vmaf-gap',
+      gap <= QUALITY.maxGap,
+      `VMAF ${vmaf.harmonicMean.toFixed(2)} lies ${gap.toFixed(2)} above VMAF NEG; at most ${QUALITY.maxGap} is allowed`,
+    ),
+    gate(
+      'even-quality',
+      worst >= floor,
+      `the worst stretch has VMAF NEG ${worst.toFixed(2)}; at least ${floor} is asked`,
+    ),
+  ]
 }
 
 function refusedWithoutMetrics(

@@ -41,6 +41,11 @@ export class ModelStore {
     return new ModelStore(lists.flat())
   }
 
+  /** All models of the manifest. */
+  get entries(): readonly ModelEntry[] {
+    return [...this.#entries.values()]
+  }
+
   /** Name and hash of a model, as score records carry them. Throws METRICS_MODEL_MISSING. */
   entry(name: string): ModelEntry {
     return this.#locate(name)

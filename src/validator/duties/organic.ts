@@ -8,6 +8,7 @@ import { describeError, isAbort } from '../../lib/errors.js'
 import type { Logger } from '../../lib/log.js'
 import type { Rng } from '../../lib/rng.js'
 import { standingOf } from '../../scoring/ledger.js'
+import { VIDEO_CODECS } from '../../scoring/types.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
 import type { Network } from '../network.js'
@@ -21,7 +22,7 @@ const OrganicParams = z.discriminatedUnion('kind', [
     kind: z.literal('compression'),
     url: z.url(),
     vmafThreshold: z.number().min(0).max(100).default(90),
-    codec: z.string().max(32).default('av1'),
+    codec: z.enum(VIDEO_CODECS).default('av1'),
     mode: z.enum(['CRF', 'VBR']).default('CRF'),
     targetBitrateMbps: z.number().positive().default(10),
   }),

@@ -34,9 +34,9 @@ const initial: Migration = {
         created_at bigint not null, unique (round_id, hotkey))`,
       sql`create index scores_by_hotkey on scores (hotkey, kind, id)`,
       sql`create table weight_sets (
-        id ${id}, netuid integer not null, epoch bigint not null, vector_hash text not null, uids text not null,
-        weights text not null, method text, extrinsic_hash text, block bigint, outcome text not null, detail text,
-        created_at bigint not null)`,
+        id text primary key, hotkey text not null, netuid integer not null, mechanism integer not null,
+        epoch bigint not null, block bigint not null, state text not null, entry text not null)`,
+      sql`create index weight_sets_by_block on weight_sets (hotkey, netuid, mechanism, block)`,
       sql`create table emission_snapshots (
         uid integer not null, epoch bigint not null, hotkey text not null, emission double precision not null,
         alpha_stake double precision not null, created_at bigint not null, unique (uid, epoch))`,

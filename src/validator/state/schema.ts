@@ -101,19 +101,16 @@ export interface ScoresTable {
 }
 
 export interface WeightSetsTable {
-  id: Generated<number>
+  /** `hotkey/netuid/mechanism/block`. */
+  id: string
+  hotkey: string
   netuid: number
+  mechanism: number
   epoch: number
-  vector_hash: string
-  /** JSON arrays. */
-  uids: string
-  weights: string
-  method: string | null
-  extrinsic_hash: string | null
-  block: number | null
-  outcome: string
-  detail: string | null
-  created_at: number
+  block: number
+  state: string
+  /** JSON WeightEntry. */
+  entry: string
 }
 
 export interface EmissionSnapshotsTable {

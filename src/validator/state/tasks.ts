@@ -57,10 +57,16 @@ export interface TaskChange {
 export class TaskStore {
   readonly #db: StateDatabase
   readonly #clock: Clock
+  #listener: (task: Task) => Promise<void> = async () => {}
 
   constructor(db: StateDatabase, clock: Clock) {
     this.#db = db
     this.#clock = clock
+  }
+
+  /** Calls `listener` with the task after each move. What it throws is thrown by the mover. */
+  onMove(listener: (task: Task) => Promise<void>): void {
+    this.#listener = listener
   }
 
   /** Adds a pending task. False when the id exists: the same task twice is one task. */
@@ -159,6 +165,8 @@ export class TaskStore {
         .values({ task_id: taskId, status: to, at: now, detail: change.detail ?? null })
         .execute()
     })
+    const moved = await this.get(taskId)
+    if (moved !== undefined) await this.#listener(moved)
   }
 
   /** Statuses a task has had, oldest first. */

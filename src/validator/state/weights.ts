@@ -1,104 +1,41 @@
-import { createHash } from 'node:crypto'
-import type { WeightsResult } from '../../chain/types.js'
-import type { Clock } from '../../lib/clock.js'
+import type { LedgerQuery, WeightEntry, WeightLedger } from '../../chain/index.js'
 import type { StateDatabase } from './open.js'
 
-export interface WeightVector {
-  readonly uids: readonly number[]
-  /** Parallel to `uids`; positive, summing to 1. */
-  readonly weights: readonly number[]
-}
-
-/** Every attempt to set weights and what came of it. */
-export class WeightSetStore {
+/** The chain client's record of weights, in the validator's database. */
+export class DatabaseWeightLedger implements WeightLedger {
   readonly #db: StateDatabase
-  readonly #clock: Clock
-  readonly #netuid: number
 
-  constructor(db: StateDatabase, clock: Clock, netuid: number) {
+  constructor(db: StateDatabase) {
     this.#db = db
-    this.#clock = clock
-    this.#netuid = netuid
   }
 
-  /** Writes an attempt before it is made. Returns its id. */
-  async begin(epoch: number, vector: WeightVector): Promise<number> {
-    const { uids, weights } = {
-      uids: JSON.stringify(vector.uids),
-      weights: JSON.stringify(vector.weights),
-    }
-    const row = await this.#db
+  async put(entry: WeightEntry): Promise<void> {
+    const { id, hotkey, netuid, mechanism, epoch, block, state } = entry
+    const changed = { state, entry: JSON.stringify(entry) }
+    await this.#db
       .insertInto('weight_sets')
-      .values({
-        netuid: this.#netuid,
-        epoch,
-        vector_hash: createHash('sha256').update(`${uids}${weights}`).digest('hex'),
-        uids,
-        weights,
-        method: null,
-        extrinsic_hash: null,
-        block: null,
-        outcome: 'submitting',
-        detail: null,
-        created_at: this.#clock.now(),
-      })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    return row.id
-  }
-
-  async finish(id: number, result: WeightsResult): Promise<void> {
-    await this.#db
-      .updateTable('weight_sets')
-      .set({
-        outcome: result.outcome,
-        method: result.method,
-        ...(result.outcome === 'included'
-          ? { extrinsic_hash: result.extrinsicHash, block: result.block }
-          : {}),
-        ...(result.outcome === 'refused' ? { detail: `${result.error}: ${result.message}` } : {}),
-      })
-      .where('id', '=', id)
+      .values({ id, hotkey, netuid, mechanism, epoch, block, ...changed })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet(changed))
       .execute()
   }
 
-  async fail(id: number, detail: string): Promise<void> {
-    await this.#db
-      .updateTable('weight_sets')
-      .set({ outcome: 'failed', detail })
-      .where('id', '=', id)
-      .execute()
-  }
-
-  /** The vector that last went on chain. */
-  async lastIncluded(): Promise<
-    (WeightVector & { readonly epoch: number; readonly block: number }) | undefined
-  > {
-    const row = await this.#db
+  async list(
+    { hotkey, netuid, mechanism }: LedgerQuery,
+    limit: number,
+  ): Promise<readonly WeightEntry[]> {
+    const rows = await this.#db
       .selectFrom('weight_sets')
-      .selectAll()
-      .where('netuid', '=', this.#netuid)
-      .where('outcome', '=', 'included')
-      .orderBy('id', 'desc')
-      .limit(1)
-      .executeTakeFirst()
-    if (row === undefined) return undefined
-    return {
-      uids: JSON.parse(row.uids),
-      weights: JSON.parse(row.weights),
-      epoch: row.epoch,
-      block: row.block ?? 0,
-    }
-  }
-
-  /** Newest first. */
-  async recent(limit: number) {
-    return this.#db
-      .selectFrom('weight_sets')
-      .selectAll()
-      .where('netuid', '=', this.#netuid)
-      .orderBy('id', 'desc')
+      .select('entry')
+      .where('hotkey', '=', hotkey)
+      .where('netuid', '=', netuid)
+      .where('mechanism', '=', mechanism)
+      .orderBy('block', 'desc')
       .limit(limit)
       .execute()
+    // Written by put alone, in the same shape.
+    return rows.map((row) => JSON.parse(row.entry) as WeightEntry)
   }
+
+  /** The database is closed by whoever opened it. */
+  async close(): Promise<void> {}
 }

@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { SeededRng } from '#src/lib/rng.js'
-import { MetricsError, SessionManager, SHIPPED_MODELS } from '#src/scoring/metrics/index.js'
+import {
+  compareScores,
+  MetricsError,
+  SessionManager,
+  SHIPPED_MODELS,
+  selfCheckGpu,
+} from '#src/scoring/metrics/index.js'
+import { builtInClip, scoreClip } from '#src/scoring/metrics/self-check.js'
 import { numbers } from '#src/scoring/metrics/session.js'
 
 /** A picture of soft blocks, and one like it with noise: values 0–255. */
@@ -135,5 +142,36 @@ describe('models and devices', () => {
     const sessions = await SessionManager.create({ device: 'cpu', lanes: 1 })
     await sessions.close()
     await assert.rejects(sessions.run('vmaf_score', rows()), code('METRICS_CLOSED'))
+  })
+})
+
+describe('self-check', () => {
+  test('passes scores that agree and refuses those that do not', () => {
+    const passed = compareScores([90, 80.001], [90.002, 80], 'cuda:0')
+    assert.ok(passed.maxDifference < 0.0021)
+    for (const wrong of [[90.02, 80], [90], [90, Number.NaN]]) {
+      assert.throws(
+        () => compareScores([90, 80], wrong, 'cuda:0'),
+        code('METRICS_SELF_CHECK_FAILED'),
+        `${wrong}`,
+      )
+    }
+  })
+
+  test('asks for a GPU by name, so its absence is an error', async () => {
+    await assert.rejects(selfCheckGpu({ device: 'cuda:77' }), code('METRICS_DEVICE_UNAVAILABLE'))
+  })
+
+  test('whole-frame and strip graphs agree about its clip', async () => {
+    await using sessions = await SessionManager.create({ device: 'cpu', lanes: 1 })
+    const clip = builtInClip()
+    const strips = await scoreClip(sessions, clip, '')
+    const whole = await scoreClip(sessions, clip, '_batched')
+    const { maxDifference, scores } = compareScores(strips.scores, whole.scores, whole.device)
+    assert.ok(maxDifference < 0.01, `${maxDifference}`)
+    assert.ok(
+      scores.cpu.every((score) => score > 20 && score < 95),
+      `${scores.cpu}`,
+    )
   })
 })

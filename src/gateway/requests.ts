@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import { describeError } from '../lib/errors.js'
+import { parseGuardedUrl, type UrlRules } from '../lib/http/index.js'
+import type { OrganicRequest } from '../queue/index.js'
+import { GatewayError } from './errors.js'
+
+const compression = {
+  /** VMAF NEG that the result must reach. */
+  vmafThreshold: z.number().min(0).max(100).default(90),
+  codec: z.enum(['av1', 'hevc', 'h264', 'vp9']).default('av1'),
+  mode: z.enum(['CRF', 'VBR']).default('CRF'),
+  targetBitrateMbps: z.number().positive().max(1000).default(10),
+}
+const upscaling = { taskType: z.enum(['HD24K', 'SD2HD', 'SD24K', '4K28K']).default('HD24K') }
+const timing = { timeoutSeconds: z.number().min(5).max(7200).default(600) }
+
+/** What to do, without the source. */
+export const Work = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('compression'), ...compression, ...timing }),
+  z.object({ kind: z.literal('upscaling'), ...upscaling, ...timing }),
+])
+
+/** Body of POST /v1/jobs as JSON. */
+export const JobBody = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('compression'), url: z.string(), ...compression, ...timing }),
+  z.object({ kind: z.literal('upscaling'), url: z.string(), ...upscaling, ...timing }),
+])
+
+/** Parameters of POST /v1/jobs when the body is the video itself: text, as queries are. */
+export const UploadQuery = z.preprocess((query) => {
+  const numbers = ['vmafThreshold', 'targetBitrateMbps', 'timeoutSeconds']
+  return Object.fromEntries(
+    Object.entries(query as object).map(([name, value]) => [
+      name,
+      numbers.includes(name) ? Number(value) : value,
+    ]),
+  )
+}, Work)
+
+/** @throws GatewayError GATEWAY_BAD_REQUEST naming every field at fault */
+export function parseRequest<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.map(
+    ({ path, message }) => `${path.join('.') || 'body'}: ${message}`,
+  )
+  throw new GatewayError({ code: 'GATEWAY_BAD_REQUEST' }, problems.join('; '))
+}
+
+/** Refuses a source that no miner may fetch. @throws GatewayError GATEWAY_BAD_REQUEST */
+export function checkSource(url: string, rules: UrlRules): string {
+  try {
+    return parseGuardedUrl(url, rules).href
+  } catch (cause) {
+    throw new GatewayError({ code: 'GATEWAY_BAD_REQUEST' }, `url: ${describeError(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** A job as the queue takes it. */
+export function toOrganic(
+  work: z.output<typeof Work>,
+  url: string,
+  client: string,
+  idempotencyKey: string | undefined,
+): OrganicRequest {
+  const { kind, timeoutSeconds, ...params } = work
+  return {
+    client,
+    kind,
+    params: { url, ...params },
+    timeoutSeconds,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  }
+}

@@ -1,0 +1,183 @@
+import type { Redis } from 'ioredis'
+import { z } from 'zod'
+import type { Clock } from '../lib/clock.js'
+import type { Rng } from '../lib/rng.js'
+
+/** What users see of a job. */
+export const ORGANIC_STATES = ['queued', 'processing', 'completed', 'failed'] as const
+export type OrganicState = (typeof ORGANIC_STATES)[number]
+
+export interface OrganicRequest {
+  readonly client: string
+  readonly kind: 'compression' | 'upscaling'
+  /** As the validator's tasks take them; `url` is the source. */
+  readonly params: Readonly<Record<string, unknown>>
+  readonly timeoutSeconds: number
+  /** The same key of the same client is the same job. */
+  readonly idempotencyKey?: string
+}
+
+const JobRecord = z.object({
+  id: z.string(),
+  client: z.string(),
+  kind: z.enum(['compression', 'upscaling']),
+  params: z.record(z.string(), z.unknown()),
+  timeoutSeconds: z.number(),
+  state: z.enum(ORGANIC_STATES),
+  createdAt: z.number(),
+  updatedAt: z.number(),
+  resultUrl: z.string().optional(),
+  error: z.string().optional(),
+})
+export type OrganicJob = z.output<typeof JobRecord>
+
+export interface OrganicChange {
+  readonly state: OrganicState
+  readonly resultUrl?: string
+  readonly error?: string
+}
+
+const TTL_SECONDS = 3 * 86_400
+
+/** Adds a job unless its idempotency key (with ARGV[4] = 1) names one. KEYS: key, record, list. Returns the id. */
+const SUBMIT = `
+if ARGV[4] == '1' then
+  local known = redis.call('GET', KEYS[1])
+  if known then return known end
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+end
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+redis.call('LPUSH', KEYS[3], ARGV[1])
+return ARGV[1]`
+
+/**
+ * Jobs of users between the gateway and the validator, in Redis: a record per job, a list of those
+ * waiting and one of those a validator has taken but not yet stored. Nothing is lost by a crash on
+ * either side: what was taken and not acknowledged is taken again.
+ */
+export class OrganicJobs {
+  readonly #redis: Redis
+  readonly #clock: Clock
+  readonly #rng: Rng
+  readonly #prefix: string
+
+  constructor(modules: { redis: Redis; clock: Clock; rng: Rng }, prefix = '{subreel}:organic') {
+    this.#redis = modules.redis
+    this.#clock = modules.clock
+    this.#rng = modules.rng
+    this.#prefix = prefix
+  }
+
+  /** Adds a job, or returns the one its idempotency key names. */
+  async submit(
+    request: OrganicRequest,
+  ): Promise<{ readonly id: string; readonly duplicate: boolean }> {
+    const id = Buffer.from(this.#rng.bytes(16)).toString('hex')
+    const { idempotencyKey, ...rest } = request
+    const now = this.#clock.now()
+    const record: OrganicJob = {
+      ...rest,
+      params: { ...rest.params },
+      id,
+      state: 'queued',
+      createdAt: now,
+      updatedAt: now,
+    }
+    const keyed = idempotencyKey !== undefined
+    const key = `${this.#prefix}:key:${request.client}:${idempotencyKey ?? ''}`
+    const known = await this.#redis.eval(
+      SUBMIT,
+      3,
+      key,
+      this.#recordKey(id),
+      this.#list('waiting'),
+      id,
+      JSON.stringify(record),
+      TTL_SECONDS,
+      keyed ? '1' : '0',
+    )
+    return { id: String(known), duplicate: known !== id }
+  }
+
+  async get(id: string): Promise<OrganicJob | undefined> {
+    const text = await this.#redis.get(this.#recordKey(id))
+    return text === null ? undefined : JobRecord.parse(JSON.parse(text))
+  }
+
+  /** Jobs that wait for a validator. */
+  async waiting(): Promise<number> {
+    return this.#redis.llen(this.#list('waiting'))
+  }
+
+  /** Takes the oldest waiting job; acknowledge it once it is stored. */
+  async take(): Promise<OrganicJob | undefined> {
+    const id = await this.#redis.lmove(this.#list('waiting'), this.#list('taken'), 'RIGHT', 'LEFT')
+    if (id === null) return undefined
+    const job = await this.get(id)
+    // The record has expired: nobody asks for it any more.
+    if (job === undefined) await this.acknowledge(id)
+    return job
+  }
+
+  async acknowledge(id: string): Promise<void> {
+    await this.#redis.lrem(this.#list('taken'), 0, id)
+  }
+
+  /** Puts back what was taken and never acknowledged, at start. */
+  async recover(): Promise<number> {
+    let moved = 0
+    while (
+      (await this.#redis.lmove(this.#list('taken'), this.#list('waiting'), 'LEFT', 'RIGHT')) !==
+      null
+    )
+      moved += 1
+    return moved
+  }
+
+  /** Writes a change and tells whoever watches. Unknown jobs are left alone: rows inserted by hand have no record. */
+  async update(id: string, change: OrganicChange): Promise<void> {
+    const job = await this.get(id)
+    if (job === undefined) return
+    const changed: OrganicJob = { ...job, ...change, updatedAt: this.#clock.now() }
+    await this.#redis.set(this.#recordKey(id), JSON.stringify(changed), 'EX', TTL_SECONDS)
+    await this.#redis.publish(this.#channel(id), change.state)
+  }
+
+  /** The job now and after every change, until it has ended or the signal aborts. */
+  async *watch(id: string, signal: AbortSignal): AsyncGenerator<OrganicJob> {
+    const subscriber = this.#redis.duplicate({ enableOfflineQueue: true })
+    let changed = () => {}
+    subscriber.on('message', () => changed())
+    const stop = () => changed()
+    signal.addEventListener('abort', stop)
+    try {
+      await subscriber.subscribe(this.#channel(id))
+      for (;;) {
+        const next = new Promise<void>((resolve) => {
+          changed = resolve
+        })
+        const job = await this.get(id)
+        if (job === undefined || signal.aborted) return
+        yield job
+        if (job.state === 'completed' || job.state === 'failed') return
+        await next
+        if (signal.aborted) return
+      }
+    } finally {
+      signal.removeEventListener('abort', stop)
+      subscriber.disconnect()
+    }
+  }
+
+  #recordKey(id: string): string {
+    return `${this.#prefix}:job:${id}`
+  }
+
+  #list(name: 'waiting' | 'taken'): string {
+    return `${this.#prefix}:${name}`
+  }
+
+  #channel(id: string): string {
+    return `${this.#prefix}:changed:${id}`
+  }
+}

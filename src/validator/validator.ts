@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Chain, WeightLedger } from '../chain/index.js'
+import type { Config } from '../config/index.js'
+import { Corpus } from '../corpus/index.js'
+import { createDendrite } from '../dendrite/index.js'
+import type { Daemon, DaemonContext } from '../lib/daemon.js'
+import { must } from '../lib/errors.js'
+import { GuardedFetcher } from '../lib/http/index.js'
+import { toNetuid } from '../protocol/index.js'
+import { connectProducer, OrganicJobs, whenReady } from '../queue/index.js'
+import { createJudge } from '../scoring/judge/index.js'
+import { LEDGER_RULES } from '../scoring/ledger.js'
+import { createVmafScorer, type DeviceChoice } from '../scoring/metrics/index.js'
+import { checkPlayable } from '../scoring/playable.js'
+import { WEIGHTS } from '../scoring/weights.js'
+import { BuiltinStore, openStore } from '../storage/index.js'
+import type { Signer } from '../wallet/index.js'
+import { GuardedResults, RoundJudge, StorePayloads } from './adapters.js'
+import { GatewayFeed } from './duties/gateway-feed.js'
+import { LeaseDuty } from './duties/lease.js'
+import { OrganicDuty } from './duties/organic.js'
+import { RetentionDuty } from './duties/retention.js'
+import { SyncDuty } from './duties/sync.js'
+import { SyntheticDuty } from './duties/synthetic.js'
+import { WarrantDuty } from './duties/warrants.js'
+import { WeightDuty } from './duties/weights.js'
+import { type Duty, runDuty } from './duty.js'
+import { LedgerState } from './ledger-state.js'
+import { createMetrics } from './metrics.js'
+import { DendriteMinerClient } from './miner-client.js'
+import { Network } from './network.js'
+import { planSettings, roundKinds, roundTimeoutMs } from './policy.js'
+import { RoundRunner } from './round.js'
+import { Lease } from './state/lease.js'
+import { MinerStore } from './state/miners.js'
+import { openState } from './state/open.js'
+import { RoundStore } from './state/rounds.js'
+import { TaskStore } from './state/tasks.js'
+import { DatabaseWeightLedger } from './state/weights.js'
+
+/** What a validator is made of beyond its settings. */
+export interface ValidatorParts {
+  readonly chain: (ledger: WeightLedger) => Chain
+  readonly signer: Signer
+}
+
+const WARRANT_TIMEOUT_MS = 10_000
+const MEGABYTE = 1_000_000
+const REDIS_START_MS = 10_000
+
+/** The database that the settings name. */
+export function stateLocation(config: Config): string {
+  return config['database.url']?.reveal() ?? join(config['neuron.data_dir'], 'validator.db')
+}
+
+/**
+ * Composes a validator from its settings and runs its duties until it must stop. What a crash left
+ * is put right first: open rounds are void, organic tasks go back to pending.
+ */
+export async function startValidator(
+  config: Config,
+  context: DaemonContext,
+  parts: ValidatorParts,
+): Promise<Daemon> {
+  const { clock, rng, log, registry, resources, stopping, aborting } = context
+  const netuid = toNetuid(must(config.netuid, 'netuid'))
+  const { signer } = parts
+  const metrics = createMetrics(registry)
+  const db = await openState(stateLocation(config))
+  resources.defer('database', () => db.destroy())
+  const lease = new Lease(
+    db,
+    clock,
+    `${netuid}:${signer.address}`,
+    `${hostname()}:${process.pid}:${randomUUID()}`,
+  )
+  await lease.take()
+  resources.defer('lease', () => lease.release())
+
+  const rounds = new RoundStore(db, clock)
+  const miners = new MinerStore(db, clock, netuid)
+  const tasks = new TaskStore(db, clock)
+  const voided = await rounds.voidOpen(netuid)
+  const recovered = await tasks.recover()
+  if (voided.length + recovered > 0) {
+    log.warn({ event: 'state.recovered', voided, recovered }, 'put right what a crash had left')
+  }
+  const ledger = new LedgerState(LEDGER_RULES)
+  await ledger.load(rounds, netuid)
+
+  const weightLedger = new DatabaseWeightLedger(db)
+  const chain = resources.use('chain', parts.chain(weightLedger))
+  const network = new Network(chain, netuid, signer.address)
+  const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
+  const corpus = await Corpus.open(config['validator.corpus'], tools)
+  const store = await openPayloadStore(config, context)
+  const dendrite = createDendrite({
+    wallet: signer,
+    clock,
+    rng,
+    allowPrivate: config['allow-private-urls'],
+    registry,
+  })
+  resources.use('dendrite', dendrite)
+  const client = new DendriteMinerClient(dendrite, clock)
+  const fetcher = new GuardedResults(
+    new GuardedFetcher({
+      allowPrivate: config['allow-private-urls'],
+      allowHttp: config['allow-http-urls'],
+    }),
+    config['fetch.max_mb'] * MEGABYTE,
+  )
+  const vmaf = resources.use(
+    'VMAF scorer',
+    await createVmafScorer({ ...tools, device: config.device as DeviceChoice }),
+  )
+  const judge = new RoundJudge(createJudge({ vmaf, media: tools }))
+  const tempDir = config['neuron.temp_dir']
+  const runner = new RoundRunner(
+    {
+      netuid,
+      concurrency: 256,
+      timeoutMs: (plan) => roundTimeoutMs(config, plan),
+      ...(tempDir === undefined ? {} : { tempDir }),
+    },
+    {
+      rounds,
+      corpus,
+      payloads: new StorePayloads(store),
+      client,
+      fetcher,
+      judge,
+      clock,
+      log,
+      metrics,
+    },
+  )
+  const organic = new OrganicDuty(
+    {
+      everyMs: 1_000,
+      concurrency: config['organic.max_running'],
+      maxMiners: config['organic.max_miners'],
+      hedgeMs: config['organic.hedge_seconds'] * 1_000,
+      exploration: config['organic.exploration'],
+      ...(tempDir === undefined ? {} : { tempDir }),
+    },
+    {
+      network,
+      miners,
+      tasks,
+      client,
+      fetcher,
+      check: (path, signal) => checkPlayable(path, tools, signal),
+      ledger,
+      clock,
+      rng,
+      log,
+    },
+  )
+  const sync = new SyncDuty(
+    { everyMs: config['validator.sync_seconds'] * 1_000 },
+    { network, miners, log },
+  )
+  const warrants = new WarrantDuty(
+    { everyMs: config['validator.warrant_seconds'] * 1_000, timeoutMs: WARRANT_TIMEOUT_MS },
+    { network, miners, client },
+  )
+  const duties: Duty[] = [
+    new LeaseDuty(lease),
+    sync,
+    warrants,
+    new SyntheticDuty(
+      {
+        everyMs: 1_000,
+        kinds: roundKinds(config),
+        everyBlocks: config['validator.round_blocks'],
+        seconds: config['validator.clip_seconds'],
+        settings: planSettings(config),
+      },
+      { network, miners, corpus, runner, ledger },
+    ),
+    organic,
+    ...(await openGatewayFeed(config, context, tasks)),
+    new RetentionDuty(rounds, clock, config['validator.retention_days']),
+    ...(config['neuron.disable_set_weights']
+      ? []
+      : [
+          new WeightDuty(
+            {
+              everyMs: 1_000,
+              epochLength: config['neuron.epoch_length'],
+              config: WEIGHTS,
+              rules: LEDGER_RULES,
+            },
+            { network, signer, lease, ledger, weightLedger, metrics, log },
+          ),
+        ]),
+  ]
+  context.admin.addCheck('chain', async (signal) => void (await chain.head({ signal })))
+  context.admin.addCheck('database', async () => void (await tasks.pending(1)))
+
+  // The first rounds need the subnet and its warrants: read both before the duties start.
+  await sync.run(stopping)
+  await warrants.run(stopping)
+  const heads = chain.watchHeads((head) => network.sawHead(head))
+  resources.use('head subscription', heads)
+  const running = duties.map((duty) =>
+    runDuty(duty, { clock, log, metrics }, AbortSignal.any([stopping, aborting])),
+  )
+  return {
+    drained: async () => {
+      await Promise.all(running)
+      await organic.idle()
+    },
+  }
+}
+
+/** The gateway's queue, when Redis is set for it: a validator without users needs none. */
+async function openGatewayFeed(
+  config: Config,
+  { clock, rng, log, resources }: DaemonContext,
+  tasks: TaskStore,
+) {
+  if (!config['organic.gateway']) return []
+  const redis = connectProducer(config['redis.url'].reveal(), log)
+  resources.defer('redis', () => redis.disconnect())
+  const jobs = new OrganicJobs({ redis, clock, rng })
+  await whenReady(redis, REDIS_START_MS)
+  await jobs.recover()
+  return [new GatewayFeed(jobs, tasks)]
+}
+
+/** The store of challenges; the built-in one is served by this process. */
+async function openPayloadStore(config: Config, { clock, rng, log, resources }: DaemonContext) {
+  const store = await openStore(config, { clock, rng, log })
+  resources.use('store', store)
+  if (store instanceof BuiltinStore) {
+    const origin = config['bucket.public_url']
+    await store.listen(
+      config['validator.store_host'],
+      config['validator.store_port'],
+      origin === undefined ? undefined : new URL(origin).origin,
+    )
+  }
+  return store
+}
