@@ -32,61 +32,89 @@ export interface MemoryNonceOptions {
   readonly floor?: bigint
 }
 
-interface Entry {
-  readonly nonce: bigint
-  readonly expiresMs: number
+/** What was accepted in one slice of time. */
+interface Generation {
+  readonly nonces: Map<string, bigint>
+  /** No entry is younger, in milliseconds. */
+  readonly untilMs: number
+  greatest: bigint
 }
 
+const SLICES = 4
+const MAX_GENERATIONS = 8
+
 /**
- * Nonces in memory, bounded. Entries leave when they are too old to matter. Should the store be full
- * of fresh ones, the oldest leaves early and the floor rises to its nonce: that narrows the window
- * for callers not known, but lets no replay through.
+ * Nonces in memory, bounded. They leave by generations, when all of one are too old to matter. Should
+ * the store be full of fresh ones, the oldest generation leaves early and the floor rises to its
+ * greatest nonce: that narrows the window for callers not known, but lets no replay through.
  */
 export class MemoryNonceStore implements NonceStore {
-  /** In the order of acceptance, which is the order of expiry. */
-  readonly #entries = new Map<string, Entry>()
+  /** Oldest first. */
+  readonly #generations: Generation[] = []
   readonly #retentionMs: number
-  readonly #capacity: number
+  readonly #perGeneration: number
   #floor: bigint
 
   constructor(options: MemoryNonceOptions) {
     this.#retentionMs = options.retentionMs
-    this.#capacity = options.capacity ?? 262_144
+    this.#perGeneration = Math.max(1, Math.floor((options.capacity ?? 262_144) / MAX_GENERATIONS))
     this.#floor = options.floor ?? -1n
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#generations.reduce((sum, { nonces }) => sum + nonces.size, 0)
   }
 
   lastKnown(key: string): bigint | undefined {
-    return this.#entries.get(key)?.nonce
+    for (let i = this.#generations.length - 1; i >= 0; i -= 1) {
+      const nonce = this.#generations[i]?.nonces.get(key)
+      if (nonce !== undefined) return nonce
+    }
+    return undefined
   }
 
   advance(key: string, nonce: bigint, nowMs: number): boolean {
-    if (nonce <= (this.#entries.get(key)?.nonce ?? this.#floor)) return false
+    if (nonce <= (this.lastKnown(key) ?? this.#floor)) return false
     this.#remember(key, nonce, nowMs)
     return true
   }
 
   once(key: string, nonce: bigint, nowMs: number): boolean {
-    if (nonce <= this.#floor || this.#entries.has(key)) return false
+    if (nonce <= this.#floor || this.lastKnown(key) !== undefined) return false
     this.#remember(key, nonce, nowMs)
     return true
   }
 
   close(): void {
-    this.#entries.clear()
+    this.#generations.length = 0
   }
 
   #remember(key: string, nonce: bigint, nowMs: number): void {
-    this.#entries.delete(key)
-    this.#entries.set(key, { nonce, expiresMs: nowMs + this.#retentionMs })
-    for (const [oldKey, entry] of this.#entries) {
-      const expired = entry.expiresMs <= nowMs
-      if (!expired && this.#entries.size <= this.#capacity) break
-      this.#entries.delete(oldKey)
-      if (!expired && entry.nonce > this.#floor) this.#floor = entry.nonce
+    const generation = this.#current(nowMs)
+    generation.nonces.set(key, nonce)
+    if (nonce > generation.greatest) generation.greatest = nonce
+  }
+
+  #current(nowMs: number): Generation {
+    const last = this.#generations.at(-1)
+    if (last !== undefined && nowMs < last.untilMs && last.nonces.size < this.#perGeneration) {
+      return last
+    }
+    const untilMs = nowMs + this.#retentionMs / SLICES
+    const next: Generation = { nonces: new Map(), untilMs, greatest: -1n }
+    this.#generations.push(next)
+    this.#forget(nowMs)
+    return next
+  }
+
+  #forget(nowMs: number): void {
+    for (;;) {
+      const [oldest] = this.#generations
+      if (oldest === undefined) return
+      const expired = oldest.untilMs + this.#retentionMs <= nowMs
+      if (!expired && this.#generations.length <= MAX_GENERATIONS) return
+      this.#generations.shift()
+      if (!expired && oldest.greatest > this.#floor) this.#floor = oldest.greatest
     }
   }
 }

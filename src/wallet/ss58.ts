@@ -1,4 +1,4 @@
-import { blake2b } from '@noble/hashes/blake2.js'
+import { createHash } from 'node:crypto'
 import { type Hotkey, toHotkey } from '../protocol/units.js'
 import { WalletError } from './errors.js'
 
@@ -53,7 +53,7 @@ function base58Decode(text: string): Uint8Array | undefined {
 }
 
 function checksum(body: Uint8Array): Uint8Array {
-  return blake2b(Buffer.concat([CONTEXT, body]), { dkLen: 64 }).subarray(0, 2)
+  return createHash('blake2b512').update(CONTEXT).update(body).digest().subarray(0, 2)
 }
 
 /**

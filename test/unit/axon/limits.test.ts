@@ -43,7 +43,7 @@ describe('token buckets', () => {
   it('hold a bounded number of keys', () => {
     const buckets = new TokenBuckets({ perSecond: 1, burst: 1 }, 100)
     for (let i = 0; i < 1000; i += 1) buckets.take(`key ${i}`, i)
-    assert.equal(buckets.size, 100)
+    assert.ok(buckets.size <= 100)
   })
 })
 
@@ -137,19 +137,23 @@ describe('nonces in memory', () => {
     assert.equal(store.once('a:4', 4n, 2), true)
   })
 
-  it('forget what has become too old to be accepted again', () => {
+  it('forget what has become too old to be accepted again, and not before', () => {
     const store = new MemoryNonceStore({ retentionMs: 1000 })
     store.advance('a', 1n, 0)
     store.advance('b', 2n, 999)
     assert.equal(store.size, 2)
-    store.advance('c', 3n, 1000)
-    assert.deepEqual([store.size, store.lastKnown('a'), store.lastKnown('b')], [2, undefined, 2n])
+    store.advance('c', 3n, 1001)
+    assert.equal(store.lastKnown('a'), 1n)
+    store.advance('d', 4n, 1250)
+    assert.deepEqual([store.lastKnown('a'), store.lastKnown('b')], [undefined, 2n])
+    store.advance('e', 5n, 10_000)
+    assert.equal(store.size, 1)
   })
 
   it('stay bounded under a flood of fresh keys and still take no replay', () => {
     const store = new MemoryNonceStore({ retentionMs: 1_000_000, capacity: 1000 })
     for (let i = 0n; i < 10_000n; i += 1n) assert.ok(store.advance(`key ${i}`, i, 0))
-    assert.equal(store.size, 1000)
+    assert.ok(store.size <= 1000)
     for (let i = 0n; i < 10_000n; i += 1n) assert.ok(!store.advance(`key ${i}`, i, 0), `nonce ${i}`)
   })
 
