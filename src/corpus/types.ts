@@ -21,7 +21,7 @@ export interface Variation {
   readonly saturation: number
   /** −0.03…0.03 */
   readonly brightness: number
-  /** Strength of added grain, 0–6. */
+  /** Strength of added grain, 0–4. */
   readonly grain: number
   /** Seed of the grain. */
   readonly grainSeed: number
@@ -31,10 +31,10 @@ export interface Variation {
 
 /** What a real low-resolution source has been through. */
 export interface Degradation {
-  /** Gaussian blur before scaling down, sigma in pixels of the source, 0–1. */
+  /** Gaussian blur before scaling down, sigma in pixels of the source, 0–0.4: more would be repaired by plain sharpening. */
   readonly blur: number
   readonly scaler: 'bicubic' | 'bilinear' | 'area'
-  /** x264 CRF of the low-resolution clip, 16–24. */
+  /** x264 CRF of the low-resolution clip, 14–20. */
   readonly crf: number
 }
 

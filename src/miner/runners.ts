@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompressParams, Engine, UpscaleParams, VideoResult } from '../engines/index.js'
 import { type Clock, deadline } from '../lib/clock.js'
@@ -98,6 +100,7 @@ export class LocalRunner<V extends { readonly url: string }, P> implements Video
     const delivered = await this.#stage('deliver', async () => {
       // Never announce what a player could not open.
       await probeVideo(result.path, { ...tools, signal: deadline(60_000, signal) })
+      await makeUnique(result.path)
       return delivery.deliver({ path: result.path, folder: RESULT_FOLDERS[kind], hotkey }, signal)
     })
     const { url, key, expiresAtMs, sizeBytes } = delivered
@@ -130,3 +133,16 @@ export const compressParams = (video: CompressVideoTask, budgetMs: number): Comp
   budgetMs: Math.round(budgetMs),
   ...(video.mode === 'VBR' ? { targetBitrateKbps: video.targetBitrateKbps } : {}),
 })
+
+const BOX_TYPE = Buffer.from('a2f1b7c85d3e4f60917c2e5b8d4a6f03', 'hex')
+
+/**
+ * Appends a `uuid` box of 16 random bytes, which players skip. Engines are deterministic: without it
+ * two honest miners would hand in the same bytes, and validators take equal bytes for a copy.
+ */
+async function makeUnique(path: string): Promise<void> {
+  const head = Buffer.alloc(8)
+  head.writeUInt32BE(40)
+  head.write('uuid', 4, 'latin1')
+  await appendFile(path, Buffer.concat([head, BOX_TYPE, randomBytes(16)]))
+}

@@ -1,7 +1,7 @@
 import {
   type Chain,
-  type ChainMetrics,
   createChain,
+  createMetrics,
   resolveNetwork,
   type WeightLedger,
 } from '../chain/index.js'
@@ -20,14 +20,15 @@ export function networkOf(config: Config) {
 export function openChain(
   config: Config,
   context: DaemonContext,
-  parts: { readonly ledger?: WeightLedger; readonly metrics?: ChainMetrics } = {},
+  parts: { readonly ledger?: WeightLedger } = {},
 ): Chain {
-  const { clock, rng, log } = context
+  const { clock, rng, log, registry } = context
   return createChain({
     ...networkOf(config),
     clock,
     rng,
     log: log.child({ component: 'chain' }),
+    metrics: createMetrics(registry),
     ...parts,
   })
 }

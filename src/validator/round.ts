@@ -224,7 +224,7 @@ export class RoundRunner {
       record.metrics.vmaf === undefined && record.gates.some((gate) => !gate.passed)
         ? 'bad_media'
         : 'scored'
-    return row(outcome, record.score, record.reason, { latencyMs, record })
+    return row(outcome, record.score, record.reason, { latencyMs, resultUrl: answer.url, record })
   }
 }
 

@@ -92,8 +92,8 @@ export class WeightDuty implements Duty {
     if (result.outcome === 'included') {
       const { block, method, verified } = result
       log.info(
-        { event: 'weights.set', block, method, verified, miners: vector.uids.length },
-        'set weights',
+        { event: 'weights.updated', block, method, verified, miners: vector.uids.length },
+        'weights of the epoch are set',
       )
       return DONE
     }

@@ -30,7 +30,7 @@ const initial: Migration = {
       sql`create table scores (
         id ${id}, round_id text not null references rounds (round_id), hotkey text not null, uid integer not null,
         kind text not null, outcome text not null, counts integer not null, score double precision not null,
-        quality double precision, rate double precision, latency_ms double precision, content_seconds double precision, reason text not null, record text,
+        quality double precision, rate double precision, latency_ms double precision, content_seconds double precision, reason text not null, result_url text, record text,
         created_at bigint not null, unique (round_id, hotkey))`,
       sql`create index scores_by_hotkey on scores (hotkey, kind, id)`,
       sql`create table weight_sets (

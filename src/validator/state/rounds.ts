@@ -28,6 +28,7 @@ export interface ScoreRow {
   readonly contentSeconds?: number
   /** One sentence. */
   readonly reason: string
+  readonly resultUrl?: string
   readonly record?: unknown
 }
 
@@ -111,6 +112,7 @@ export class RoundStore {
         latency_ms: score.latencyMs ?? null,
         content_seconds: score.contentSeconds ?? null,
         reason: score.reason,
+        result_url: score.resultUrl ?? null,
         record: score.record === undefined ? null : JSON.stringify(score.record),
         created_at: now,
       }))

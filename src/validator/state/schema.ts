@@ -95,6 +95,8 @@ export interface ScoresTable {
   latency_ms: number | null
   content_seconds: number | null
   reason: string
+  /** Where the answer could be fetched; it expires. */
+  result_url: string | null
   /** JSON ScoreRecord, when the answer was judged. */
   record: string | null
   created_at: number

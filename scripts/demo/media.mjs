@@ -1,0 +1,50 @@
+// The demo's clips: real footage, made small so that two cores finish in minutes.
+import { execFile } from 'node:child_process'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ROOT } from './processes.mjs'
+
+const run = promisify(execFile)
+const SHIPPED = ['bbb480.ref.mp4', 'launch.ref.mp4', 'texturepan.ref.mp4']
+
+/** Fills `dir` with the corpus: the user's clip, or the ones that ship. */
+export async function makeCorpus(dir, userClip) {
+  await mkdir(dir, { recursive: true })
+  const sources =
+    userClip === undefined
+      ? SHIPPED.map((name) => join(ROOT, 'test/fixtures/media', name))
+      : [userClip]
+  for (const [i, source] of sources.entries()) {
+    await stat(source)
+    const fit = "scale=w='min(384,iw)':h=-2:flags=lanczos,crop=floor(iw/8)*8:floor(ih/8)*8"
+    const output = join(dir, `clip-${i}.mp4`)
+    await run('ffmpeg', [
+      '-v',
+      'error',
+      '-nostdin',
+      '-y',
+      '-t',
+      '20',
+      '-i',
+      source,
+      '-an',
+      '-vf',
+      fit,
+      '-c:v',
+      'libx264',
+      '-crf',
+      '8',
+      '-pix_fmt',
+      'yuv420p',
+      output,
+    ])
+  }
+}
+
+/** An ffmpeg that takes its time: the machine of the slow miner. */
+export async function slowFfmpeg(dir, seconds) {
+  const path = join(dir, 'slow-ffmpeg')
+  await writeFile(path, `#!/bin/sh\nsleep ${seconds}\nexec ffmpeg "$@"\n`, { mode: 0o755 })
+  return path
+}
