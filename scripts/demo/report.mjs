@@ -57,7 +57,7 @@ async function fetched(url) {
   }
 }
 
-const escape = (text) =>
+const html = (text) =>
   String(text)
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
@@ -66,8 +66,8 @@ const escape = (text) =>
 const dataUrl = (bytes) => `data:video/mp4;base64,${bytes.toString('base64')}`
 const player = (bytes, label) =>
   bytes === undefined
-    ? `<figure class="none"><div>no video</div><figcaption>${escape(label)}</figcaption></figure>`
-    : `<figure><video src="${dataUrl(bytes)}" controls loop muted playsinline preload="auto"></video><figcaption>${escape(label)}</figcaption></figure>`
+    ? `<figure class="none"><div>no video</div><figcaption>${html(label)}</figcaption></figure>`
+    : `<figure><video src="${dataUrl(bytes)}" controls loop muted playsinline preload="auto"></video><figcaption>${html(label)}</figcaption></figure>`
 
 /** Per-frame VMAF and NEG as two lines; 0 to 100 upwards. */
 function chart(record, threshold) {
@@ -116,11 +116,11 @@ export async function writeReport({ out, rounds, miners, weights, promises, seco
   const ranking = [...miners].sort((a, b) => (weights.get(b.uid) ?? 0) - (weights.get(a.uid) ?? 0))
   const rows = ranking.map((miner) => {
     const share = total === 0 ? 0 : (weights.get(miner.uid) ?? 0) / total
-    return `<tr><td>${escape(miner.name)}</td><td class="n">${miner.uid}</td><td class="n">${(100 * share).toFixed(1)} %</td><td style="width:30%"><div class="bar" style="width:${(100 * share).toFixed(1)}%"></div></td><td>${escape(miner.what)}</td></tr>`
+    return `<tr><td>${html(miner.name)}</td><td class="n">${miner.uid}</td><td class="n">${(100 * share).toFixed(1)} %</td><td style="width:30%"><div class="bar" style="width:${(100 * share).toFixed(1)}%"></div></td><td>${html(miner.what)}</td></tr>`
   })
   const kept = promises.map(
     ({ what, kept: ok, detail }) =>
-      `<tr><td class="${ok ? 'good' : 'bad'}">${ok ? 'kept' : 'broken'}</td><td>${escape(what)}</td><td>${escape(detail)}</td></tr>`,
+      `<tr><td class="${ok ? 'good' : 'bad'}">${ok ? 'kept' : 'broken'}</td><td>${html(what)}</td><td>${html(detail)}</td></tr>`,
   )
   const sections = rounds.map((round, i) => {
     const threshold = round.task.kind === 'compression' ? round.task.vmafThreshold : undefined
@@ -130,16 +130,16 @@ export async function writeReport({ out, rounds, miners, weights, promises, seco
         : `${round.task.codec}, VMAF ${threshold}, ${round.task.mode}`
     const table = round.scores.map(
       (s) =>
-        `<tr><td>${escape(nameOf(s.uid))}</td><td class="n ${s.score > 0 ? 'good' : 'bad'}">${s.score.toFixed(4)}</td><td>${escape(s.outcome)}</td><td>${escape(s.reason)}</td></tr>`,
+        `<tr><td>${html(nameOf(s.uid))}</td><td class="n ${s.score > 0 ? 'good' : 'bad'}">${s.score.toFixed(4)}</td><td>${html(s.outcome)}</td><td>${html(s.reason)}</td></tr>`,
     )
     const videos = round.scores.map(
       (s) => `<div>${player(s.video, nameOf(s.uid))}${chart(s.record, threshold)}</div>`,
     )
-    return `<h2>${i + 1}. ${escape(round.kind)} <small>(${escape(asked)})</small></h2><div class="card"><p>${escape(round.id)}</p><div class="scroll"><table><tr><th>miner</th><th>score</th><th>outcome</th><th>reason</th></tr>${table.join('')}</table></div></div><div class="card"><div class="videos"><div>${player(round.reference, 'reference')}</div>${videos.join('')}</div></div>`
+    return `<h2>${i + 1}. ${html(round.kind)} <small>(${html(asked)})</small></h2><div class="card"><p>${html(round.id)}</p><div class="scroll"><table><tr><th>miner</th><th>score</th><th>outcome</th><th>reason</th></tr>${table.join('')}</table></div></div><div class="card"><div class="videos"><div>${player(round.reference, 'reference')}</div>${videos.join('')}</div></div>`
   })
-  const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>Subreel demo</title><style>${STYLE}</style><main><h1>Subreel demo</h1><p>${rounds.length} rounds, ${miners.length} miners, ${seconds.toFixed(0)} seconds.</p><h2>Weights on chain</h2><div class="card scroll"><table><tr><th>miner</th><th>uid</th><th>weight</th><th></th><th>what it does</th></tr>${rows.join('')}</table></div><h2>Promises</h2><div class="card scroll"><table>${kept.join('')}</table></div><p class="key">Charts: <i style="background:var(--neg)"></i>VMAF NEG per frame<i style="background:var(--base)"></i>VMAF<i style="background:var(--bad)"></i>threshold</p>${sections.join('')}</main></html>`
+  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>Subreel demo</title><style>${STYLE}</style><main><h1>Subreel demo</h1><p>${rounds.length} rounds, ${miners.length} miners, ${seconds.toFixed(0)} seconds.</p><h2>Weights on chain</h2><div class="card scroll"><table><tr><th>miner</th><th>uid</th><th>weight</th><th></th><th>what it does</th></tr>${rows.join('')}</table></div><h2>Promises</h2><div class="card scroll"><table>${kept.join('')}</table></div><p class="key">Charts: <i style="background:var(--neg)"></i>VMAF NEG per frame<i style="background:var(--base)"></i>VMAF<i style="background:var(--bad)"></i>threshold</p>${sections.join('')}</main></html>`
   await mkdir(out, { recursive: true })
   const path = join(out, 'report.html')
-  await writeFile(path, html)
+  await writeFile(path, page)
   return path
 }
