@@ -22,6 +22,8 @@ export interface ReadFramesOptions extends MediaCallOptions {
   readonly height?: number | undefined
   /** Filters before scaling; a constant of ours, never text from outside. */
   readonly filter?: string | undefined
+  /** Scale numbers as they are: no conversion between limited and full range. Default false. */
+  readonly keepValues?: boolean | undefined
   /** Turn the picture as its metadata says. Default true. */
   readonly autorotate?: boolean | undefined
   /** Start at this time, in seconds. */
@@ -82,7 +84,7 @@ export class FrameReader implements AsyncDisposable {
     // when a hostile stream changes its size midway.
     const filters = [
       options.filter,
-      `scale=${width}:${height}:flags=bicubic`,
+      `scale=${width}:${height}:flags=bicubic${options.keepValues ? ':in_range=pc:out_range=pc' : ''}`,
       `format=${pixelFormat}`,
     ]
     const running = await startFfmpeg(

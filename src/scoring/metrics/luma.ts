@@ -59,6 +59,8 @@ export class LumaReader implements AsyncDisposable {
       width: format.width,
       height: format.height,
       filter: 'extractplanes=y',
+      // A lone plane counts as full range, its tag may not: ffmpeg would stretch the contrast while scaling.
+      keepValues: true,
       autorotate: false,
     })
     return new LumaReader(reader, own === 8 && format.depth === 10)
