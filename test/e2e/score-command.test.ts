@@ -21,6 +21,17 @@ async function subreel(...argv: string[]): Promise<{ code: number; out: string; 
   return { code, out: out.join('\n'), err: err.join('\n') }
 }
 
+/** The same words; numbers may differ in the last digits, as they do between processors. */
+function sameText(actual: string, expected: string): void {
+  const number = /\d+\.\d+/g
+  assert.equal(actual.replace(number, '#'), expected.replace(number, '#'))
+  const values = actual.match(number) ?? []
+  for (const [index, value] of (expected.match(number) ?? []).entries()) {
+    const difference = Math.abs(Number(value) - Number(values[index]))
+    assert.ok(difference <= 0.02, `${values[index]} where the page says ${value}`)
+  }
+}
+
 describe('subreel score and verify', () => {
   let folder: string
   before(async () => {
@@ -118,5 +129,28 @@ describe('subreel score and verify', () => {
     )
     assert.equal(code, 1)
     assert.match(err, /SCORING_REFERENCE_UNUSABLE/)
+  })
+
+  it('says what docs/how-to/score-two-files.md says, command by command', async () => {
+    const page = await readFile('docs/how-to/score-two-files.md', 'utf8')
+    const examples = page.matchAll(/^```sh\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```\n)?/gm)
+    let seen = 0
+    for (const [, commands = '', printed] of examples) {
+      let last = ''
+      for (const line of commands.trim().split('\n')) {
+        const [command = '', target] = line.split(' > ')
+        const words = command.split(' ').slice(1)
+        const argv = words.map((word) =>
+          /\.(mp4|json|png)$/.test(word) ? join(folder, word) : word,
+        )
+        const { code, out, err } = await subreel(...argv)
+        assert.equal(code, 0, `${line}: ${err}`)
+        if (target !== undefined) await writeFile(join(folder, target), out)
+        last = out
+        seen += 1
+      }
+      if (printed !== undefined) sameText(last.slice(0, printed.trim().length), printed.trim())
+    }
+    assert.equal(seen, 6)
   })
 })
