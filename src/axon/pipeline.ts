@@ -72,7 +72,14 @@ export class Pipeline {
 
   /** Judges the head; calls `proceed` when the body may be read, or else has answered. */
   head(passage: Passage, proceed: () => void): void {
-    const screened = this.#gate.screen(passage.route, passage.head)
+    let screened: ReturnType<Gate['screen']>
+    try {
+      screened = this.#gate.screen(passage.route, passage.head)
+    } catch (error) {
+      // A blacklist or a metagraph that throws must not let anybody in, nor end the process.
+      this.#refuse(passage, { fault: this.#internal(passage, error) })
+      return
+    }
     if (!(screened instanceof Promise)) {
       this.#screened(passage, screened, proceed)
       return

@@ -126,6 +126,24 @@ export const SETTINGS = {
     for: ['miner'],
     help: 'Handlers that run at once; more wait in order of priority.',
   }),
+  'axon.verify_threads': setting({
+    schema: int({ min: 0, max: 64 }),
+    default: '0',
+    for: ['miner'],
+    help: 'Threads that check signatures; 0 checks them in the main thread, ample for one subnet.',
+  }),
+  'axon.btauth_max_age_seconds': setting({
+    schema: int({ min: 1, max: 300 }),
+    default: '10',
+    for: ['miner'],
+    help: 'Greatest age of a btauth/1 request; some validators need 30 to 50.',
+  }),
+  'axon.btauth_require_receiver': setting({
+    schema: bool(),
+    default: 'true',
+    for: ['miner'],
+    help: 'Refuse btauth/1 requests that are not bound to this hotkey; some validators bind to nobody.',
+  }),
   'blacklist.force_validator_permit': setting({
     schema: bool(),
     default: 'true',

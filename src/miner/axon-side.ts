@@ -7,7 +7,13 @@ import {
 } from '../axon/index.js'
 import type { Chain } from '../chain/types.js'
 import { describeError } from '../lib/errors.js'
-import { type Hotkey, type Netuid, WIRE_VERSION } from '../protocol/index.js'
+import {
+  BTAUTH_DEFAULTS,
+  type Hotkey,
+  type Netuid,
+  STRICT_NONCES,
+  WIRE_VERSION,
+} from '../protocol/index.js'
 import { BullJobQueue, connectProducer } from '../queue/index.js'
 import { BuiltinStore, OBJECT_PATH } from '../storage/index.js'
 import { createVerifier, type Signer } from '../wallet/index.js'
@@ -60,9 +66,14 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
 
   const nonceRedis = connectProducer(config['redis.url'].reveal(), log)
   resources.defer('nonces', () => nonceRedis.disconnect())
-  const verifier = createVerifier()
+  const verifier = createVerifier({ threads: config['axon.verify_threads'] })
   resources.use('verifier', verifier)
   const handlers: HandlerModules = { queue, offer, clock, log, metrics: metrics.miner }
+  const btauth = {
+    ...BTAUTH_DEFAULTS,
+    maxAgeS: config['axon.btauth_max_age_seconds'],
+    requireReceiver: config['axon.btauth_require_receiver'],
+  }
   const axon = createAxon({
     wallet: signer,
     peers,
@@ -79,10 +90,11 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
       requireValidatorPermit: config['blacklist.force_validator_permit'],
       allowUnregistered: config['blacklist.allow_non_registered'],
     },
+    btauth,
     verifier,
     nonceStore: new RedisNonceStore({
       redis: nonceRedis,
-      retentionMs: nonceRetentionMs(),
+      retentionMs: nonceRetentionMs(STRICT_NONCES, btauth),
       prefix: `${config['queue.prefix']}:nonce:${signer.address}:`,
     }),
     concurrency: Math.max(config['axon.max_workers'], HANDLERS),

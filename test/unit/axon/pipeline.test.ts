@@ -323,6 +323,26 @@ describe('an axon turns away', () => {
     assert.equal((await axon.inject(signLegacy(hello, from(dave)))).statusCode, 200)
   })
 
+  it('everybody, while a blacklist or the metagraph fails', async () => {
+    const failing = (): never => {
+      throw new Error('the database is gone')
+    }
+    const axons = [
+      axonOf({}, serve({ definition: Echo, handler: () => ({}), blacklist: failing })),
+      axonOf(
+        {},
+        serve({ definition: Echo, handler: () => ({}), blacklist: async () => failing() }),
+      ),
+      axonOf({ peers: { lookup: failing } }),
+      axonOf({ verifier: { verify: failing } }),
+    ]
+    for (const [i, axon] of axons.entries()) {
+      const response = await axon.inject(signLegacy(hello, from()))
+      assert.equal(response.statusCode, 500, `axon ${i}`)
+      assert.match(response.body, /^\{"message":"Internal Server Error #[0-9a-f-]{36}"\}$/)
+    }
+  })
+
   it('strangers, unless they are allowed', async () => {
     const axon = axonOf({ access: { allowUnregistered: true } })
     assert.equal((await axon.inject(signLegacy(hello, from(charlie)))).statusCode, 200)
