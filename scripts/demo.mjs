@@ -136,7 +136,7 @@ async function main() {
     '--redis.url',
     redis.url,
   ]
-  const slow = await slowFfmpeg(dir, 5)
+  const slow = await slowFfmpeg(dir, 12)
   const startMiner = async (miner, role, extra = []) => {
     miner.port ??= await freePort(ip)
     const script = miner.name === 'cheat' ? 'scripts/demo/cheat-miner.mjs' : 'dist/miner.js'
@@ -229,9 +229,12 @@ async function main() {
     committed.push(roundId)
     board.say(`round ${roundId} committed after ${seconds.toFixed(0)} s`)
   })
-  validator.on('weights.updated', ({ block }) =>
-    board.say(`weights set on chain in block ${block}`),
-  )
+  let weightsOf = 0
+  validator.on('weights.updated', ({ block }) => {
+    // Once per round: the epochs of this chain are seconds long.
+    if (committed.length > weightsOf) board.say(`weights set on chain in block ${block}`)
+    weightsOf = committed.length
+  })
   const voided = []
   validator.on('round.voided', ({ roundId }) => voided.push(roundId))
 
@@ -277,7 +280,7 @@ async function main() {
   board.say('waiting for weights that count all rounds')
   const db = await openState(join(data, 'validator.db'))
   cleanup.push(() => db.destroy())
-  const lastCommit = validator.lastHead ?? (await chain.head()).number
+  const lastCommit = (await chain.head()).number
   const metagraph = await chain.metagraph(netuid)
   const own = metagraph.neurons.find(
     ({ hotkey }) => hotkey === signerFromUri('//Validator', { chainEndpoint: devnet.url }).address,

@@ -1,7 +1,11 @@
 // The report: one HTML file with its videos and charts inside, so that it opens without a network.
+import { execFile } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { Corpus } from '../../dist/corpus/index.js'
+
+const run = promisify(execFile)
 
 /** Every round with its scores, its answers as far as they can still be fetched, and its reference made again from the plan. */
 export async function collectRounds(db, corpusDir, workDir) {
@@ -39,12 +43,41 @@ export async function collectRounds(db, corpusDir, workDir) {
         scores.map(async (score) => ({
           ...score,
           record: score.record === null ? undefined : JSON.parse(score.record),
-          video: await fetched(score.result_url),
+          video: await shown(
+            await fetched(score.result_url),
+            join(workDir, `${row.round_id}-${score.uid}`),
+          ),
         })),
       ),
     })
   }
   return rounds
+}
+
+/** Players differ in what they decode; the report shows every result as H.264, near lossless. */
+async function shown(bytes, path) {
+  if (bytes === undefined) return undefined
+  const output = `${path}.h264.mp4`
+  await writeFile(path, bytes)
+  try {
+    const args = [
+      '-v',
+      'error',
+      '-nostdin',
+      '-y',
+      '-i',
+      path,
+      '-an',
+      '-c:v',
+      'libx264',
+      '-crf',
+      '14',
+    ]
+    await run('ffmpeg', [...args, '-pix_fmt', 'yuv420p', '-movflags', '+faststart', output])
+    return await readFile(output)
+  } catch {
+    return undefined
+  }
 }
 
 async function fetched(url) {
@@ -102,9 +135,9 @@ const STYLE = `
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 main{max-width:1200px;margin:auto;padding:24px 16px 64px}h1{margin:0 0 4px;font-size:28px}h2{margin:40px 0 12px;font-size:20px}p{margin:4px 0;color:var(--dim)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px;margin:12px 0}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:8px 12px;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
-.bar{height:10px;border-radius:5px;background:var(--neg);min-width:2px}.good{color:var(--good)}.bad{color:var(--bad)}
-.videos{display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));gap:12px}figure{margin:0}video,.none div{width:100%;aspect-ratio:16/9;background:#000;border-radius:6px;display:grid;place-items:center;color:#888;object-fit:contain}figcaption{font-size:14px;color:var(--dim);margin-top:4px}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:8px 12px;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600}td:last-child{min-width:200px}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+.bar{height:10px;margin-top:7px;border-radius:5px;background:var(--neg);min-width:2px}.good{color:var(--good)}.bad{color:var(--bad)}
+.videos{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:12px}figure{margin:0}video,.none div{width:100%;aspect-ratio:16/9;background:#000;border-radius:6px;display:grid;place-items:center;color:#888;object-fit:contain}figcaption{font-size:14px;color:var(--dim);margin-top:4px}
 svg{width:100%;height:auto;font:11px system-ui;margin-top:6px}svg text{fill:var(--dim)}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:1.6}.base{stroke:var(--base)}.neg{stroke:var(--neg)}.limit{stroke:var(--bad);stroke-dasharray:4 3}
 .key{font-size:14px}.key i{display:inline-block;width:16px;height:3px;vertical-align:middle;margin:0 6px 0 12px}
 `
@@ -116,7 +149,7 @@ export async function writeReport({ out, rounds, miners, weights, promises, seco
   const ranking = [...miners].sort((a, b) => (weights.get(b.uid) ?? 0) - (weights.get(a.uid) ?? 0))
   const rows = ranking.map((miner) => {
     const share = total === 0 ? 0 : (weights.get(miner.uid) ?? 0) / total
-    return `<tr><td>${html(miner.name)}</td><td class="n">${miner.uid}</td><td class="n">${(100 * share).toFixed(1)} %</td><td style="width:30%"><div class="bar" style="width:${(100 * share).toFixed(1)}%"></div></td><td>${html(miner.what)}</td></tr>`
+    return `<tr><td>${html(miner.name)}</td><td class="n">${miner.uid}</td><td class="n">${(100 * share).toFixed(1)} %</td><td style="width:30%;min-width:90px"><div class="bar" style="width:${(100 * share).toFixed(1)}%"></div></td><td>${html(miner.what)}</td></tr>`
   })
   const kept = promises.map(
     ({ what, kept: ok, detail }) =>
