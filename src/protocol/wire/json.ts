@@ -10,6 +10,7 @@ const SPACE = /[ \t\n\r]*/y
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
 // C0 controls; JSON allows DEL and C1.
 const CONTROL = /[^\P{Cc}\x7f-\x9f]/u
+const PLAIN = /^[\x20-\x7e]*$/
 const LONE_SURROGATE = /\p{Cs}/u
 /** Python refuses longer ints too; without a limit their conversion is quadratic. */
 const MAX_INT_DIGITS = 4300
@@ -57,49 +58,53 @@ class Reader {
       case 0x22:
         return this.#string()
       case 0x7b:
-        return this.#nested(() => this.#object())
+        this.#enter()
+        return this.#object()
       case 0x5b:
-        return this.#nested(() => this.#array())
+        this.#enter()
+        return this.#array()
       default:
         return this.#scalar()
     }
   }
 
-  #nested(read: () => PyValue): PyValue {
+  #enter(): void {
     this.#depth += 1
     if (this.#depth > this.#maxDepth) throw this.#fault(`nested deeper than ${this.#maxDepth}`)
     this.#at += 1
     this.#space()
-    const value = read()
+  }
+
+  #leave<T>(value: T): T {
     this.#depth -= 1
     return value
   }
 
   #object(): PyValue {
     const out = new Map<string, PyValue>()
-    if (this.#take('}')) return out
+    if (this.#take(0x7d)) return this.#leave(out)
     for (;;) {
       if (this.#text.charCodeAt(this.#at) !== 0x22) throw this.#fault('a key was expected')
       const key = this.#string()
       this.#space()
-      if (!this.#take(':')) throw this.#fault('":" was expected')
+      if (!this.#take(0x3a)) throw this.#fault('":" was expected')
       this.#space()
       out.set(key, this.#value())
       this.#space()
-      if (this.#take('}')) return out
-      if (!this.#take(',')) throw this.#fault('"," or "}" was expected')
+      if (this.#take(0x7d)) return this.#leave(out)
+      if (!this.#take(0x2c)) throw this.#fault('"," or "}" was expected')
       this.#space()
     }
   }
 
   #array(): PyValue {
     const out: PyValue[] = []
-    if (this.#take(']')) return out
+    if (this.#take(0x5d)) return this.#leave(out)
     for (;;) {
       out.push(this.#value())
       this.#space()
-      if (this.#take(']')) return out
-      if (!this.#take(',')) throw this.#fault('"," or "]" was expected')
+      if (this.#take(0x5d)) return this.#leave(out)
+      if (!this.#take(0x2c)) throw this.#fault('"," or "]" was expected')
       this.#space()
     }
   }
@@ -112,6 +117,10 @@ class Reader {
     while (end !== -1 && this.#isEscaped(start, end)) end = text.indexOf('"', end + 1)
     if (end === -1) throw this.#fault('a string does not end')
     const body = text.slice(start, end)
+    if (PLAIN.test(body) && !body.includes('\\')) {
+      this.#at = end + 1
+      return body
+    }
     if (CONTROL.test(body)) throw this.#fault('a control character stands in a string')
     const value = body.includes('\\') ? this.#unescape(body) : body
     if (LONE_SURROGATE.test(value)) throw this.#fault('half of a surrogate pair stands alone')
@@ -169,8 +178,8 @@ class Reader {
     this.#at = SPACE.lastIndex
   }
 
-  #take(char: string): boolean {
-    if (this.#text[this.#at] !== char) return false
+  #take(code: number): boolean {
+    if (this.#text.charCodeAt(this.#at) !== code) return false
     this.#at += 1
     return true
   }
