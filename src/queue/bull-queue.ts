@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.js'
 import { describeError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { QueueError } from './errors.js'
-import { laneCapacity, meanJobMs, type WorkerReport, waitMs } from './estimate.js'
+import { laneCapacity, UNMEASURED_JOB_MS, waitMs } from './estimate.js'
 import { jobId } from './job-id.js'
 import {
   cancelChannel,
@@ -16,6 +16,7 @@ import {
   laneName,
   liveReports,
   type QueueSettings,
+  REPORT_TTL_MS,
   recordKey,
 } from './lane.js'
 import type { QueueMetrics } from './metrics.js'
@@ -28,7 +29,7 @@ import {
   unavailable,
   whenReady,
 } from './redis.js'
-import { reserve } from './scripts.js'
+import { type Admission, admit } from './scripts.js'
 import {
   type Capacity,
   JOB_KINDS,
@@ -124,27 +125,8 @@ export class BullJobQueue implements JobQueue {
     const lane = this.#lane(request.kind)
     const keys = laneKeys(prefix, request.kind)
     return this.#ask(async () => {
-      const [known, cancelled, fields] = await Promise.all([
-        this.#redis.exists(lane.toKey(id)),
-        this.#redis.hexists(recordKey(prefix, id), 'cancelled'),
-        this.#redis.hgetall(keys.workers),
-      ])
-      if (known === 1 || cancelled === 1) {
-        metrics?.enqueued.inc({ kind: request.kind, outcome: 'duplicate' })
-        return { id, duplicate: true }
-      }
       const nowMs = clock.now()
-      const workers = liveReports(fields, nowMs)
-      const slots = workers.reduce((sum, worker) => sum + worker.slots, 0)
-      if (slots === 0) {
-        metrics?.enqueued.inc({ kind: request.kind, outcome: 'no-worker' })
-        throw new QueueError(
-          { code: 'QUEUE_NO_WORKER', kind: request.kind, retryAfterMs: 30_000 },
-          `no worker takes ${request.kind} jobs now`,
-          { retryable: true },
-        )
-      }
-      const place = await reserve(
+      const place = await admit(
         this.#redis,
         {
           ...keys,
@@ -152,15 +134,29 @@ export class BullJobQueue implements JobQueue {
           prioritized: lane.toKey('prioritized'),
           delayed: lane.toKey('delayed'),
           active: lane.toKey('active'),
+          job: lane.toKey(id),
+          record: recordKey(prefix, id),
         },
-        { id, nowMs, room: slots + maxWaiting },
+        { id, nowMs, maxWaiting, reportTtlMs: REPORT_TTL_MS },
       )
-      if (!place.admitted) {
-        metrics?.enqueued.inc({ kind: request.kind, outcome: 'full' })
-        const retryAfterMs = Math.max(1_000, Math.round(waitMs(slots, slots, meanJobMs(workers))))
+      if (place.outcome !== 'admitted') {
+        metrics?.enqueued.inc({ kind: request.kind, outcome: place.outcome })
+        if (place.outcome === 'duplicate') return { id, duplicate: true }
+        throw refusal(place, request.kind, maxWaiting)
+      }
+      const priority = lanePriority({
+        nowMs,
+        laneStartMs: place.laneStartMs,
+        stake: request.stake,
+        maxWaitMs,
+      })
+      const aheadMs = await this.#aheadMs(lane, place, priority)
+      if (aheadMs > request.timeoutMs) {
+        await this.#redis.zrem(keys.reserved, id)
+        metrics?.enqueued.inc({ kind: request.kind, outcome: 'late' })
         throw new QueueError(
-          { code: 'QUEUE_FULL', kind: request.kind, retryAfterMs },
-          `all ${slots + maxWaiting} places for ${request.kind} jobs are taken; try again in ${Math.ceil(retryAfterMs / 1_000)} s`,
+          { code: 'QUEUE_LATE', kind: request.kind, retryAfterMs: aheadMs },
+          `the ${request.kind} jobs ahead take ${Math.ceil(aheadMs / 1_000)} s, longer than the caller waits`,
           { retryable: true },
         )
       }
@@ -171,22 +167,6 @@ export class BullJobQueue implements JobQueue {
         payload: request.payload,
         expiresAtMs: nowMs + request.timeoutMs,
       }
-      const priority = lanePriority({
-        nowMs,
-        laneStartMs: place.laneStartMs,
-        stake: request.stake,
-        maxWaitMs,
-      })
-      const aheadMs = await this.#aheadMs(lane, place, priority, workers)
-      if (aheadMs > request.timeoutMs) {
-        await this.#redis.zrem(keys.reserved, id)
-        metrics?.enqueued.inc({ kind: request.kind, outcome: 'late' })
-        throw new QueueError(
-          { code: 'QUEUE_LATE', kind: request.kind, retryAfterMs: aheadMs },
-          `the ${request.kind} jobs ahead take ${Math.ceil(aheadMs / 1_000)} s, longer than the caller waits`,
-          { retryable: true },
-        )
-      }
       const adding = lane.add(request.kind, data, {
         jobId: id,
         priority,
@@ -195,8 +175,9 @@ export class BullJobQueue implements JobQueue {
         removeOnComplete: { age: Math.ceil(keepMs / 1_000) },
         removeOnFail: { age: Math.ceil(keepMs / 1_000) },
       })
-      // On the same connection right behind the add: the place is counted once at any moment.
-      await Promise.all([adding, adding.finally(() => this.#redis.zrem(keys.reserved, id))])
+      // Sent right behind the add on the same connection: the place is counted once at any later moment.
+      const release = () => void this.#redis.zrem(keys.reserved, id).catch(() => {})
+      await adding.finally(release)
       metrics?.enqueued.inc({ kind: request.kind, outcome: 'accepted' })
       return { id, duplicate: false }
     })
@@ -300,18 +281,13 @@ export class BullJobQueue implements JobQueue {
   }
 
   /** Measured time until a job of this priority would start; 0 while nothing was measured. */
-  async #aheadMs(
-    lane: Queue<JobData>,
-    place: { readonly waiting: number; readonly active: number },
-    priority: number,
-    workers: readonly WorkerReport[],
-  ): Promise<number> {
-    if (place.waiting === 0 || workers.every((worker) => worker.meanMs === 0)) return 0
-    const slots = workers.reduce((sum, worker) => sum + worker.slots, 0)
+  async #aheadMs(lane: Queue<JobData>, place: Admission, priority: number): Promise<number> {
+    const { waiting, active, slots, meanMs } = place
+    if (waiting === 0 || meanMs === 0) return 0
     // BullMQ's score is the priority in the upper bits and the order of arrival in the lower ones.
     const score = (priority + 1) * 2 ** 32
     const before = await this.#redis.zcount(lane.toKey('prioritized'), '-inf', `(${score}`)
-    return Math.round(waitMs(place.active + before, slots, meanJobMs(workers)))
+    return Math.round(waitMs(active + before, slots, meanMs))
   }
 
   #lane(kind: JobKind): Queue<JobData> {
@@ -416,7 +392,7 @@ export class BullJobQueue implements JobQueue {
     try {
       return await Promise.race([command(), late])
     } catch (error) {
-      if (error instanceof QueueError) throw error
+      if (error instanceof QueueError || error instanceof TypeError) throw error
       this.#modules.metrics?.unavailable.inc()
       this.#modules.log.debug(
         { event: 'redis.call-failed', reason: describeError(error) },
@@ -427,6 +403,24 @@ export class BullJobQueue implements JobQueue {
       done.abort()
     }
   }
+}
+
+function refusal(place: Admission, kind: JobKind, maxWaiting: number): QueueError {
+  if (place.outcome === 'no-worker') {
+    return new QueueError(
+      { code: 'QUEUE_NO_WORKER', kind, retryAfterMs: 30_000 },
+      `no worker takes ${kind} jobs now`,
+      { retryable: true },
+    )
+  }
+  const { slots, meanMs } = place
+  const jobMs = meanMs === 0 ? UNMEASURED_JOB_MS : meanMs
+  const retryAfterMs = Math.max(1_000, Math.round(waitMs(slots, slots, jobMs)))
+  return new QueueError(
+    { code: 'QUEUE_FULL', kind, retryAfterMs },
+    `all ${slots + maxWaiting} places for ${kind} jobs are taken; try again in ${Math.ceil(retryAfterMs / 1_000)} s`,
+    { retryable: true },
+  )
 }
 
 function cancelledView(

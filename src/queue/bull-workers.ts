@@ -209,12 +209,15 @@ export class BullWorkers {
           'the job was written by another version',
         )
       }
+      // Not waited for: a cancelled job that was already on its way is stopped a moment after its start.
       const key = recordKey(this.#settings.prefix, id)
-      const { fence, cancelled } = await begin(this.#redis, key, {
-        nowMs: startedMs,
-        keepMs: this.#settings.keepMs,
-      })
-      if (cancelled) throw cancelledError()
+      const fence = job.attemptsStarted
+      begin(this.#redis, key, { fence, keepMs: this.#settings.keepMs }).then(
+        (cancelled) => {
+          if (cancelled) run.stop.abort(cancelledError())
+        },
+        () => {},
+      )
       const leftMs = parsed.data.expiresAtMs - startedMs
       if (leftMs <= 0) throw deadlineError()
       if (job.attemptsStarted <= 1)

@@ -1,13 +1,33 @@
+import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { z } from 'zod'
 
 /**
- * Takes a place in a lane if there is one. One script, so that many axons over one Redis never
- * promise the same place twice; the reservation covers the moment until BullMQ's own add.
- * Returns [admitted, waiting, active, laneStartMs].
+ * Takes a place in a lane if there is one. One script and one round trip, so that many axons over one
+ * Redis never promise the same place twice; the reservation covers the moment until BullMQ's own add.
+ * Returns [outcome, waiting, active, laneStartMs, slots, meanMs].
  */
-const RESERVE = `
-local reserved, start, wait, prioritized, delayed, active = unpack(KEYS)
-local id, now, room = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+const ADMIT = `
+local reserved, start, wait, prioritized, delayed, active, workers, job, record = unpack(KEYS)
+local id, now = ARGV[1], tonumber(ARGV[2])
+local maxWaiting, reportTtl = tonumber(ARGV[3]), tonumber(ARGV[4])
+if redis.call('EXISTS', job) == 1 or redis.call('HEXISTS', record, 'cancelled') == 1 then
+  return {'duplicate', 0, 0, 0, 0, 0}
+end
+local slots, measured, weighted = 0, 0, 0
+for _, text in ipairs(redis.call('HVALS', workers)) do
+  local read, report = pcall(cjson.decode, text)
+  if read and now - report.atMs < reportTtl then
+    slots = slots + report.slots
+    if report.meanMs > 0 then
+      measured = measured + report.slots
+      weighted = weighted + report.meanMs * report.slots
+    end
+  end
+end
+local mean = 0
+if measured > 0 then mean = weighted / measured end
+if slots == 0 then return {'no-worker', 0, 0, 0, 0, 0} end
 redis.call('ZREMRANGEBYSCORE', reserved, '-inf', now - 5000)
 local waiting = redis.call('LLEN', wait) + redis.call('ZCARD', prioritized)
   + redis.call('ZCARD', delayed)
@@ -17,19 +37,20 @@ if waiting == 0 or not first then
   redis.call('SET', start, ARGV[2])
   first = ARGV[2]
 end
-if waiting + running + redis.call('ZCARD', reserved) >= room and not redis.call('ZSCORE', reserved, id) then
-  return {0, waiting, running, tonumber(first)}
+local taken = waiting + running + redis.call('ZCARD', reserved)
+if taken >= slots + maxWaiting and not redis.call('ZSCORE', reserved, id) then
+  return {'full', waiting, running, tonumber(first), slots, mean}
 end
 redis.call('ZADD', reserved, now, id)
-return {1, waiting, running, tonumber(first)}
+return {'admitted', waiting, running, tonumber(first), slots, mean}
 `
 
-/** Starts a run of a job: a higher fence than any run before. Returns [fence, cancelled]. */
+/** Notes that a run of a job began; its fence is above that of any run before. Returns 1 if the job is cancelled. */
 const BEGIN = `
-local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
-redis.call('HSET', KEYS[1], 'startedMs', ARGV[1])
+local fence = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
+if fence < tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'fence', ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return {fence, redis.call('HEXISTS', KEYS[1], 'cancelled')}
+return redis.call('HEXISTS', KEYS[1], 'cancelled')
 `
 
 /** Notes progress of the run that holds the fence, never backwards. 0: another run took over, 2: cancelled, 1: noted. */
@@ -43,49 +64,87 @@ redis.call('HSET', KEYS[1], 'etaMs', ARGV[3], 'atMs', ARGV[4])
 return 1
 `
 
-/** Runs one of the scripts above, by hash where the server knows it. */
+/** A script with the name under which Redis keeps it. */
+const script = (lua: string) => ({ lua, sha: createHash('sha1').update(lua).digest('hex') })
+const SCRIPTS = { admit: script(ADMIT), begin: script(BEGIN), progress: script(PROGRESS) }
+
+/** Runs one of the scripts above by its name; its text goes over only to a server that lacks it. */
 async function evaluate(
   redis: Redis,
-  script: string,
+  name: keyof typeof SCRIPTS,
   keys: readonly string[],
   args: readonly (string | number)[],
 ): Promise<unknown> {
-  return redis.eval(script, keys.length, ...keys, ...args)
+  const { sha, lua } = SCRIPTS[name]
+  try {
+    return await redis.evalsha(sha, keys.length, ...keys, ...args)
+  } catch (error) {
+    // The reply error has nothing but its text to tell it by; NOSCRIPT is Redis's documented word.
+    if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    return redis.eval(lua, keys.length, ...keys, ...args)
+  }
 }
 
-const numbers = (reply: unknown): number[] => (Array.isArray(reply) ? reply.map(Number) : [])
+export interface AdmitKeys {
+  readonly reserved: string
+  readonly start: string
+  readonly wait: string
+  readonly prioritized: string
+  readonly delayed: string
+  readonly active: string
+  readonly workers: string
+  readonly job: string
+  readonly record: string
+}
 
-export async function reserve(
+const admitted = z.tuple([
+  z.enum(['admitted', 'full', 'no-worker', 'duplicate']),
+  z.number(),
+  z.number(),
+  z.number(),
+  z.number(),
+  z.number(),
+])
+
+export interface Admission {
+  readonly outcome: z.infer<typeof admitted>[0]
+  readonly waiting: number
+  readonly active: number
+  readonly laneStartMs: number
+  /** Of all live workers. */
+  readonly slots: number
+  /** Mean milliseconds of a job; 0 while none was measured. */
+  readonly meanMs: number
+}
+
+export async function admit(
   redis: Redis,
-  keys: {
-    readonly reserved: string
-    readonly start: string
-    readonly wait: string
-    readonly prioritized: string
-    readonly delayed: string
-    readonly active: string
+  keys: AdmitKeys,
+  input: {
+    readonly id: string
+    readonly nowMs: number
+    readonly maxWaiting: number
+    readonly reportTtlMs: number
   },
-  input: { readonly id: string; readonly nowMs: number; readonly room: number },
-): Promise<{ admitted: boolean; waiting: number; active: number; laneStartMs: number }> {
-  const { reserved, start, wait, prioritized, delayed, active } = keys
+): Promise<Admission> {
+  const { reserved, start, wait, prioritized, delayed, active, workers, job, record } = keys
   const reply = await evaluate(
     redis,
-    RESERVE,
-    [reserved, start, wait, prioritized, delayed, active],
-    [input.id, input.nowMs, input.room],
+    'admit',
+    [reserved, start, wait, prioritized, delayed, active, workers, job, record],
+    [input.id, input.nowMs, input.maxWaiting, input.reportTtlMs],
   )
-  const [admitted = 0, waiting = 0, running = 0, laneStartMs = input.nowMs] = numbers(reply)
-  return { admitted: admitted === 1, waiting, active: running, laneStartMs }
+  const [outcome, waiting, running, laneStartMs, slots, meanMs] = admitted.parse(reply)
+  return { outcome, waiting, active: running, laneStartMs, slots, meanMs }
 }
 
+/** Resolves with whether the job was cancelled meanwhile. */
 export async function begin(
   redis: Redis,
   key: string,
-  input: { readonly nowMs: number; readonly keepMs: number },
-): Promise<{ fence: number; cancelled: boolean }> {
-  const reply = await evaluate(redis, BEGIN, [key], [input.nowMs, input.keepMs])
-  const [fence = 0, cancelled = 0] = numbers(reply)
-  return { fence, cancelled: cancelled === 1 }
+  input: { readonly fence: number; readonly keepMs: number },
+): Promise<boolean> {
+  return (await evaluate(redis, 'begin', [key], [input.fence, input.keepMs])) === 1
 }
 
 export async function noteProgress(
@@ -100,7 +159,7 @@ export async function noteProgress(
 ): Promise<'noted' | 'superseded' | 'cancelled'> {
   const reply = await evaluate(
     redis,
-    PROGRESS,
+    'progress',
     [key],
     [input.fence, input.fraction, input.etaMs ?? '', input.nowMs],
   )
