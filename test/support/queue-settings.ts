@@ -3,5 +3,4 @@ export const QUICK_LOCKS = {
   lockMs: 1_000,
   stalledEveryMs: 500,
   backoffMs: 50,
-  maxStalls: 3,
 } as const

@@ -1,9 +1,9 @@
 /**
  * A worker as a process of its own, to be killed. Arguments: Redis URL, key prefix, file to append
- * to. Each run appends `start NAME pid` and, when it gets there, `done NAME pid`; the task's payload
+ * to, deaths of its workers that make a job poisonous. Each run appends `start NAME pid` and, when it gets there, `done NAME pid`; the task's payload
  * says what the run does.
  */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, existsSync } from 'node:fs'
 import { z } from 'zod'
 import { SystemClock } from '#src/lib/clock.js'
 import { silentLog } from '#src/lib/log.js'
@@ -15,24 +15,24 @@ const payloadSchema = z.object({
   workMs: z.number().default(0),
   /** Kill this process in the middle. */
   poison: z.boolean().default(false),
-  /** Block the event loop so long, in milliseconds, in the first run only. */
-  blockMs: z.number().default(0),
+  /** Block the event loop until this file exists, in the first run only. */
+  blockUntil: z.string().optional(),
 })
 
-const [redisUrl = '', prefix = '', journal = ''] = process.argv.slice(2)
+const [redisUrl = '', prefix = '', journal = '', maxStalls = ''] = process.argv.slice(2)
 const note = (text: string) => appendFileSync(journal, `${text}\n`)
 const clock = new SystemClock()
 const workers = new BullWorkers(
-  { redisUrl, settings: { ...QUICK_LOCKS, prefix } },
+  { redisUrl, settings: { ...QUICK_LOCKS, prefix, maxStalls: Number(maxStalls) } },
   { log: silentLog(), clock },
 )
 await workers.work('upscale', 2, async ({ payload, signal, attempt, progress }) => {
-  const { name, workMs, poison, blockMs } = payloadSchema.parse(payload)
+  const { name, workMs, poison, blockUntil } = payloadSchema.parse(payload)
   note(`start ${name} ${process.pid}`)
   if (poison) process.kill(process.pid, 'SIGKILL')
-  if (blockMs > 0 && attempt === 1) {
-    const until = clock.monotonic() + blockMs
-    while (clock.monotonic() < until) Math.sqrt(until)
+  if (blockUntil !== undefined && attempt === 1) {
+    const never = new Int32Array(new SharedArrayBuffer(4))
+    while (!existsSync(blockUntil)) Atomics.wait(never, 0, 0, 20)
   }
   for (let n = 1; n <= 10; n += 1) {
     await clock.sleep(workMs / 10, signal)
