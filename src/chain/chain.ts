@@ -7,6 +7,7 @@ import { Connection, type ConnectOptions, parse } from './connection.js'
 import { blocksUntilNextEpoch, epochIndex } from './epoch.js'
 import { readHyperparameters, readSchedule } from './hyperparameters.js'
 import { MemoryWeightLedger, type WeightLedger } from './ledger.js'
+import type { MetadataCache } from './metadata.js'
 import { readMetagraph } from './metagraph.js'
 import type { ChainMetrics } from './metrics.js'
 import { register } from './register.js'
@@ -62,6 +63,7 @@ export function createChain(options: ChainOptions): Chain {
   const { metrics } = options
   const connectTimeoutMs = options.connectTimeoutMs ?? 20_000
   const requestTimeoutMs = options.requestTimeoutMs ?? 15_000
+  const metadata: MetadataCache = new Map()
   const uplink = new Uplink<Connection>({
     endpoints: options.endpoints,
     clock,
@@ -77,6 +79,7 @@ export function createChain(options: ChainOptions): Chain {
         log,
         connectTimeoutMs,
         requestTimeoutMs,
+        metadata,
         signal,
         ...(options.blockTimeMs === undefined ? {} : { blockTimeMs: options.blockTimeMs }),
         ...(options.openTransport === undefined ? {} : { openTransport: options.openTransport }),

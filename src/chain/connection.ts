@@ -5,6 +5,7 @@ import { describeError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { type BlockNumber, toBlockNumber } from '../protocol/units.js'
 import { ChainError } from './errors.js'
+import type { MetadataCache } from './metadata.js'
 import { type ChainEvent, Runtime } from './runtime.js'
 import { type RequestOptions, RpcSocket, type Transport } from './socket.js'
 import type { Head } from './types.js'
@@ -14,6 +15,7 @@ export interface ConnectOptions {
   readonly log: Logger
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly metadata: MetadataCache
   /** Overrides what the runtime's constants say. */
   readonly blockTimeMs?: number
   readonly signal?: AbortSignal
@@ -60,13 +62,15 @@ export class Connection {
   /** @throws ChainError */
   static async open(endpoint: string, options: ConnectOptions): Promise<Connection> {
     const transport = await (options.openTransport ?? RpcSocket.connect)(endpoint, options)
+    let runtime: Runtime | undefined
     try {
-      const runtime = await Runtime.load(transport)
+      runtime = await Runtime.load(transport, options.metadata)
       const head = await readHead(transport, options.signal)
       const connection = new Connection(transport, runtime, head, options)
       await connection.#watch(options.signal)
       return connection
     } catch (error) {
+      await runtime?.close()
       transport.close()
       throw error
     }
@@ -232,7 +236,7 @@ export class Connection {
     if (old.specVersion === specVersion) return
     const { log } = this.#options
     try {
-      this.#runtime = await Runtime.load(this.#transport)
+      this.#runtime = await Runtime.load(this.#transport, this.#options.metadata)
       await old.close()
       log.info(
         { event: 'runtime.upgraded', from: old.specVersion, to: this.#runtime.specVersion },

@@ -1,6 +1,9 @@
 import type { Clock } from '../lib/clock.js'
 import { ChainError } from './errors.js'
 
+/** Ends a timer. One for all: a new DOMException per request would cost more than the request. */
+const ANSWERED = new Error('answered')
+
 /**
  * Runs `task` under a deadline of the injected clock. The task gets a signal that aborts at the
  * deadline or with `signal`; even a task that ignores it is left.
@@ -36,7 +39,7 @@ export async function within<T>(
   try {
     return await Promise.race([task(stop.signal), aborted])
   } finally {
-    timer.abort()
+    timer.abort(ANSWERED)
     signal?.removeEventListener('abort', forward)
     aborted.catch(() => undefined)
   }

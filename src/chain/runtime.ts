@@ -5,7 +5,9 @@ import type { GenericChainProperties, Vec } from '@polkadot/types'
 import type { EventRecord, RuntimeVersion } from '@polkadot/types/interfaces'
 import type { Codec, Registry } from '@polkadot/types/types'
 import { hexToU8a, stringCamelCase, u8aConcat, u8aToHex } from '@polkadot/util'
+import { withResolvers } from '../lib/resources.js'
 import { ChainError } from './errors.js'
+import { fetchMetadata, type MetadataCache } from './metadata.js'
 import type { Transport } from './socket.js'
 
 /** Extensions of subtensor that encode nothing; naming them keeps polkadot from warning about each. */
@@ -68,13 +70,19 @@ export class Runtime {
    * Loads the metadata. Each runtime version gets an api of its own: the one that polkadot patches in
    * place after an upgrade comes from `state_getMetadata`, which has no types of runtime APIs.
    */
-  static async load(transport: Transport): Promise<Runtime> {
-    const api = await ApiPromise.create({
-      provider: providerOver(transport),
-      noInitWarn: true,
-      throwOnConnect: true,
-      signedExtensions: EMPTY_EXTENSIONS,
-    })
+  static async load(transport: Transport, cache: MetadataCache): Promise<Runtime> {
+    const metadata = await fetchMetadata(transport, cache)
+    const failed = withResolvers<never>()
+    const api = await Promise.race([
+      ApiPromise.create({
+        provider: providerOver(transport, failed.reject),
+        metadata,
+        noInitWarn: true,
+        throwOnConnect: true,
+        signedExtensions: EMPTY_EXTENSIONS,
+      }),
+      failed.promise,
+    ])
     const properties = { ss58Format: SS58_PREFIX }
     api.registry.setChainProperties(
       api.registry.createTypeUnsafe<GenericChainProperties>('ChainProperties', [properties]),
@@ -226,8 +234,13 @@ export class Runtime {
 /**
  * Our transport as polkadot wants to see one. The cast is the one seam to its types, which expect
  * a provider to reconnect and clone itself.
+ *
+ * @param onFailure told of what fails; polkadot is left waiting, since it would write to the console
  */
-function providerOver(transport: Transport): ProviderInterface {
+function providerOver(
+  transport: Transport,
+  onFailure: (error: unknown) => void,
+): ProviderInterface {
   const provider = {
     hasSubscriptions: true,
     isClonable: false,
@@ -241,7 +254,16 @@ function providerOver(transport: Transport): ProviderInterface {
       if (type === 'disconnected') transport.onClose(() => listener())
       return () => undefined
     },
-    send: (method: string, params: unknown[]) => transport.request(method, params),
+    send: async (method: string, params: unknown[]) => {
+      // polkadot's keep-alive; the watchdog has its own.
+      if (method === 'system_health') return { peers: 0, isSyncing: false, shouldHavePeers: false }
+      try {
+        return await transport.request(method, params)
+      } catch (error) {
+        onFailure(error)
+        return new Promise<never>(() => {})
+      }
+    },
     subscribe: async (
       _type: string,
       method: string,

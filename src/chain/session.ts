@@ -6,6 +6,8 @@ import { ChainError } from './errors.js'
 import type { CallOptions, Head } from './types.js'
 import type { Uplink } from './uplink.js'
 
+const ARRIVED = new Error('the head arrived')
+
 export interface SessionOptions {
   readonly uplink: Uplink<Connection>
   readonly clock: Clock
@@ -70,10 +72,13 @@ export class Session {
     return this.#uplink.onHead(listener)
   }
 
-  /** Resolves at the next new head, or after `maxMs` when none comes. */
-  async nextHead(maxMs: number, signal: AbortSignal): Promise<void> {
+  /** Resolves when the head is `number` or later, or after `maxMs`. */
+  async headAt(number: number, maxMs: number, signal: AbortSignal): Promise<void> {
     const stop = new AbortController()
-    const off = this.onHead(() => stop.abort())
+    const off = this.onHead((head) => {
+      if (head.number >= number) stop.abort(ARRIVED)
+    })
+    if ((this.#uplink.current?.head.number ?? -1) >= number) stop.abort(ARRIVED)
     try {
       await this.clock.sleep(maxMs, AbortSignal.any([signal, stop.signal]))
     } catch {

@@ -206,7 +206,7 @@ export class Submitter {
         return step
       }
       if (next > sent.until) return refused('TransactionExpired')
-      await session.nextHead(session.blockTimeMs, signal)
+      await session.headAt(next, session.blockTimeMs, signal)
     }
   }
 

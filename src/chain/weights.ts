@@ -89,7 +89,7 @@ export class WeightSetter {
         { event: 'weights.retried', netuid: request.netuid, error: result.error, attempt },
         'weights were refused and are sent again',
       )
-      await session.nextHead(session.blockTimeMs, signal)
+      await session.headAt(context.head.number + 1, session.blockTimeMs, signal)
     }
   }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Chain, FileWeightLedger, MemoryWeightLedger } from '#src/chain/index.js'
+import { RpcSocket } from '#src/chain/socket.js'
 import type { Devnet } from '#src/devnet/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { toNetuid, toUid } from '#src/protocol/units.js'
@@ -116,6 +117,42 @@ describe('losing endpoints', () => {
     const result = await served
     assert.equal(result.outcome, 'included')
     assert.equal(second.accepted, 1)
+  })
+})
+
+describe('reading a large subnet', () => {
+  it('takes one round trip for 256 neurons where the runtime has an API for it', async () => {
+    const neurons = Array.from({ length: 256 }, (_, i) => ({
+      hotkey: `//Neuron${i}`,
+      stake: i,
+      axon: { ip: '10.0.0.1', port: 1_000 + i },
+    }))
+    await using net = await startTestnet({}, { runtime: 393, subnets: [{ netuid: 1, neurons }] })
+    net.advance(2)
+    const requests: string[] = []
+    await using chain = clientOf([net], {
+      openTransport: async (endpoint, options) => {
+        const socket = await RpcSocket.connect(endpoint, options)
+        const request = socket.request.bind(socket)
+        socket.request = (method, params, call) => {
+          requests.push(method)
+          return request(method, params, call)
+        }
+        return socket
+      },
+    })
+    await chain.head()
+    requests.length = 0
+    const metagraph = await chain.metagraph(netuid)
+    assert.deepEqual(
+      requests.filter((method) => method.startsWith('state_')),
+      ['state_call'],
+    )
+    assert.equal(metagraph.neurons.length, 256)
+    metagraph.neurons.forEach((neuron, i) => {
+      assert.equal(neuron.axon?.port, 1_000 + i, `uid ${i}`)
+      assert.ok(Math.abs(neuron.stake - i) < 1e-6, `uid ${i}`)
+    })
   })
 })
 

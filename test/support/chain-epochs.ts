@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { isSendable } from '#src/chain/quantise.js'
+import { pick, SeededRng } from '#src/lib/rng.js'
+import { toNetuid, toUid } from '#src/protocol/units.js'
+import { advance, clientOf, startTestnet, validator } from './chain-harness.js'
+import { FlakyProxy } from './flaky-proxy.js'
+
+const WINDOW_BLOCKS = 10
+const netuid = toNetuid(1)
+
+/** What the pool, the node and the runtime say now and then to a well-made extrinsic. */
+const SUBMISSION_REFUSALS = [
+  { code: 1010, message: 'Invalid Transaction', data: 'Transaction is outdated' },
+  { code: 1010, message: 'Invalid Transaction', data: 'Custom error: 6' },
+  { code: 1014, message: 'Priority is too low' },
+  { code: 1016, message: 'Immediately dropped' },
+]
+const DISPATCH_REFUSALS = ['SettingWeightsTooFast', 'CommitRevealEnabled']
+const POISONED = [
+  [0, 0],
+  [Number.NaN, 1],
+  [Number.POSITIVE_INFINITY, 0],
+]
+
+export interface EpochsRun {
+  /** Windows in which weights were set. */
+  readonly set: number
+  /** Times the chain held a vector without a positive weight. */
+  readonly zeros: number
+  /** Refusals and endpoint losses made. */
+  readonly troubles: number
+}
+
+/**
+ * Sets weights in `epochs` windows, over sockets, while the node refuses extrinsics, endpoints drop or
+ * go silent, scores are now and then all zero or not numbers, and the runtime is upgraded half-way.
+ */
+export async function simulateEpochs(epochs: number): Promise<EpochsRun> {
+  const rng = new SeededRng('a thousand epochs')
+  await using net = await startTestnet({ weightsRateLimit: WINDOW_BLOCKS }, { runtime: 393 })
+  net.advance(20)
+  await using first = await FlakyProxy.before(net.url)
+  await using second = await FlakyProxy.before(net.url)
+  await using chain = clientOf([net], {
+    endpoints: [first.url, second.url],
+    requestTimeoutMs: 400,
+    connectTimeoutMs: 1_000,
+  })
+  let set = 0
+  let zeros = 0
+  let troubles = 0
+  for (let epoch = 0; epoch < epochs; epoch += 1) {
+    const chance = rng.float()
+    if (chance < 0.1) net.faults.refuseSubmissions({ ...pick(rng, SUBMISSION_REFUSALS), times: 1 })
+    else if (chance < 0.15) net.faults.refuseCalls(pick(rng, DISPATCH_REFUSALS))
+    else if (chance < 0.2) pick(rng, [first, second]).drop()
+    else if (chance < 0.21) pick(rng, [first, second]).mode = 'blackhole'
+    if (chance < 0.21) troubles += 1
+    if (epoch === epochs / 2)
+      net.faults.upgrade({ model: 425, specVersion: 500, callIndexShift: 7 })
+    const poisoned = epoch > 0 && rng.float() < 0.05
+    const weights = poisoned ? pick(rng, POISONED) : [rng.float() + 0.01, rng.float()]
+    const opened = (await chain.head()).number
+    for (let blocks = 0; blocks < WINDOW_BLOCKS; blocks += 1) {
+      const result = await chain.setWeights(validator, {
+        netuid,
+        uids: [toUid(1), toUid(2)],
+        weights,
+      })
+      if (result.outcome === 'included') {
+        set += 1
+        assert.equal(result.verified, true, `epoch ${epoch}`)
+        break
+      }
+      assert.ok(result.outcome === 'refused' && result.action !== 'stop', JSON.stringify(result))
+      await advance(chain, net, 1)
+    }
+    first.mode = 'pass'
+    second.mode = 'pass'
+    const stored = [...(await chain.weights(netuid, toUid(0))).values()]
+    if (!isSendable(stored)) zeros += 1
+    const used = (await chain.head()).number - opened
+    await advance(chain, net, Math.max(1, WINDOW_BLOCKS + 1 - used))
+  }
+  return { set, zeros, troubles }
+}
