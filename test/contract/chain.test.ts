@@ -41,7 +41,7 @@ async function inMemory(): Promise<Harness> {
   }
 }
 
-async function overSockets(runtime: 218 | 393 | 425): Promise<Harness> {
+async function overSockets(runtime: 218 | 393 | 425 | 446): Promise<Harness> {
   const net = await startTestnet({}, { runtime })
   net.advance(30)
   const chain = clientOf([net])
@@ -57,6 +57,7 @@ async function overSockets(runtime: 218 | 393 | 425): Promise<Harness> {
 
 const backends: readonly (readonly [string, () => Promise<Harness>])[] = [
   ['the chain in memory', inMemory],
+  ['the client over sockets, runtime 446', () => overSockets(446)],
   ['the client over sockets, runtime 425', () => overSockets(425)],
   ['the client over sockets, runtime 393', () => overSockets(393)],
   ['the client over sockets, runtime 218', () => overSockets(218)],
