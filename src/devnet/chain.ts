@@ -17,7 +17,7 @@ import {
 } from './extrinsic.js'
 import { encodeMetadata, type MetadataVersion } from './metadata/metadata.js'
 import type { Context } from './pallets/context.js'
-import { onInitialize } from './pallets/hooks.js'
+import { migrate, onInitialize } from './pallets/hooks.js'
 import type { Snapshot } from './persist.js'
 import { Pool, type Pooled, type StatusListener } from './pool.js'
 import { Drand } from './runtime/drand.js'
@@ -63,7 +63,7 @@ export class DevChain {
   readonly #heads = new Set<HeadListener>()
   readonly #finalized = new Set<(block: Block) => void>()
   readonly #upgrades = new Set<(runtime: Runtime) => void>()
-  readonly #metadata = new Map<string, Uint8Array>()
+  readonly #metadata = new WeakMap<Runtime, Map<MetadataVersion, Uint8Array>>()
   readonly #lag: number
   readonly #beacon: Beacon
   #runtime: Runtime
@@ -167,11 +167,10 @@ export class DevChain {
 
   /** Encoded metadata, kept: making it takes tens of milliseconds. */
   metadata(runtime: Runtime, version: MetadataVersion): Uint8Array {
-    const key = `${runtime.specVersion}/${version}`
-    const known = this.#metadata.get(key)
-    if (known !== undefined) return known
-    const made = encodeMetadata(runtime, version)
-    this.#metadata.set(key, made)
+    const versions = this.#metadata.get(runtime) ?? new Map<MetadataVersion, Uint8Array>()
+    this.#metadata.set(runtime, versions)
+    const made = versions.get(version) ?? encodeMetadata(runtime, version)
+    versions.set(version, made)
     return made
   }
 
@@ -358,7 +357,7 @@ export class DevChain {
     this.#forks += 1
     this.#store.truncate(back)
     this.#finalizedNumber = Math.min(this.#finalizedNumber, back)
-    this.#runtime = must(this.#sealed[back], 'the fork point').runtime
+    this.#adoptRuntime(must(this.#sealed[back], 'the fork point').runtime)
     for (const { block, included } of retracted) {
       this.#byHash.delete(block.hash)
       for (const pooled of included) {
@@ -369,11 +368,27 @@ export class DevChain {
     for (const _ of retracted) this.seal()
   }
 
-  /** Another runtime from the next block on, as a runtime upgrade would bring it. */
+  /**
+   * Another runtime from the next block on, as a runtime upgrade would bring it. Its spec version
+   * is higher than the present one unless options say which.
+   */
   upgrade(options: RuntimeOptions): Runtime {
-    this.#runtime = new Runtime(options)
-    this.seal()
-    for (const listener of [...this.#upgrades]) listener(this.#runtime)
-    return this.#runtime
+    const old = this.#runtime
+    const specVersion = options.specVersion ?? Math.max(options.model, old.specVersion + 1)
+    const runtime = new Runtime({ ...options, specVersion })
+    this.#runtime = runtime
+    this.#seal(this.head.number + 1, (context) => {
+      migrate(context, old.model)
+      context.emit({ pallet: 'System', name: 'CodeUpdated', values: [] })
+    })
+    this.#runtime = old
+    this.#adoptRuntime(runtime)
+    return runtime
+  }
+
+  #adoptRuntime(runtime: Runtime): void {
+    if (runtime === this.#runtime) return
+    this.#runtime = runtime
+    for (const listener of [...this.#upgrades]) listener(runtime)
   }
 }

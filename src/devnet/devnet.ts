@@ -86,6 +86,12 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
   const clock = options.clock ?? new SystemClock()
   const log = options.log ?? silentLog()
   const blocks = options.blocks ?? { everyMs: 12_000 }
+  if (typeof blocks === 'object' && !(blocks.everyMs >= 1)) {
+    throw new DevnetError(
+      { code: 'DEVNET_OPTION_INVALID', option: 'blocks' },
+      `block time must be at least 1 ms, got ${blocks.everyMs}`,
+    )
+  }
   const faultState = noFaults()
   const withSlot = (runtime: RuntimeOptions): RuntimeOptions =>
     typeof blocks === 'object' ? { slotMs: Math.ceil(blocks.everyMs), ...runtime } : runtime
@@ -176,12 +182,6 @@ async function tick(
   signal: AbortSignal,
   seal: () => void,
 ): Promise<void> {
-  if (!(everyMs >= 1)) {
-    throw new DevnetError(
-      { code: 'DEVNET_OPTION_INVALID', option: 'blocks' },
-      `block time must be at least 1 ms, got ${everyMs}`,
-    )
-  }
   while (!signal.aborted) {
     try {
       await clock.sleep(everyMs, signal)

@@ -6,7 +6,7 @@ import type { Context } from './context.js'
 import { runEpoch } from './epoch.js'
 import { netuids } from './metagraph.js'
 import { revealTimelocked } from './reveals.js'
-import { advanceSchedule } from './schedule.js'
+import { advanceSchedule, modularEpoch } from './schedule.js'
 
 /** What happens at the start of every block, before its extrinsics. */
 export function onInitialize(context: Context, beacon: Beacon): void {
@@ -35,5 +35,17 @@ function resetInterval({ state, block }: Context, netuid: number): void {
   if (interval === 0 || block % interval !== 0) return
   if (state.read(Subtensor.RegistrationsThisInterval, netuid) > 0) {
     state.write(Subtensor.RegistrationsThisInterval, [netuid], 0)
+  }
+}
+
+/** What an upgrade from an older runtime changes in storage: the schedule goes on from its epoch. */
+export function migrate({ state, runtime, block }: Context, from: number): void {
+  if (from >= 425 || runtime.model < 425) return
+  for (const netuid of netuids(state)) {
+    const tempo = state.read(Subtensor.Tempo, netuid)
+    const epoch = modularEpoch(block, netuid, tempo)
+    const began = Math.max(0, epoch * (tempo + 1) - (netuid + 1))
+    state.write(Subtensor.SubnetEpochIndex, [netuid], BigInt(epoch))
+    state.write(Subtensor.LastEpochBlock, [netuid], BigInt(began))
   }
 }
