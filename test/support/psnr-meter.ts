@@ -13,7 +13,7 @@ export class PsnrMeter implements QualityMeter {
     distorted: string,
     { every, models }: MeasureOptions,
   ): Promise<Quality> {
-    this.calls.push(`${distorted} every ${every}`)
+    this.calls.push(`${distorted} every ${every} ${models}`)
     const log = `${distorted}.psnr`
     const numbered = `select='not(mod(n,${every}))',settb=1/25,setpts=N`
     const graph = `[0:v]${numbered}[d];[1:v]${numbered}[r];[d][r]psnr=stats_file=${log}`

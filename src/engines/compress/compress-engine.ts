@@ -2,17 +2,19 @@ import { rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, SystemClock } from '../../lib/clock.js'
 import { type MediaTools, probeVideo } from '../../media/index.js'
-import { EngineError } from '../errors.js'
 import { mux } from '../mux.js'
 import type { CompressParams, CompressResult, Engine, EngineContext } from '../types.js'
 import { type Analysis, analyse } from './analyse.js'
 import { EncoderShelf } from './choose-encoder.js'
 import type { Effort, Encoder } from './encoders.js'
-import { type Found, findCrf } from './find-crf.js'
-import { Lab, type Objective } from './lab.js'
+import { type FindOptions, type Found, findCrf } from './find-crf.js'
+import { Lab, type LabOptions } from './lab.js'
 import { pool, type QualityMeter } from './meter.js'
+import { chunkRanges, cutSample, sampleWindows } from './pieces.js'
+import { capKbpsOf, firstEffort, objectiveOf, sizeCap } from './plan.js'
 import { type CrfModel, featuresOf, loadCrfModel, predictStart } from './predict.js'
-import type { SearchGoal } from './search.js'
+import { findScenes } from './scenes.js'
+import { type SearchGoal, slopeOf } from './search.js'
 import { checkSource, type Source } from './source.js'
 
 export interface CompressEngineOptions {
@@ -26,8 +28,37 @@ export interface CompressEngineOptions {
 /** Above the threshold, so that another meter's last digits do not turn a pass into a miss. */
 const MARGIN = 0.05
 /** What may be given away above that before another probe is worth it. */
-const TOLERANCE = 0.3
+const TOLERANCE = 0.15
 const MAX_ENCODES = 6
+/** Longer clips are tried on a sample first: eight windows of a second and a half. */
+const SAMPLE_ABOVE_SECONDS = 30
+const SAMPLE_WINDOWS = 8
+const SAMPLE_SECONDS = 1.5
+const MAX_WHOLE_ENCODES = 3
+/** From this length on, chunks are encoded side by side. */
+const CHUNK_ABOVE_SECONDS = 1200
+const CHUNK_SECONDS = 600
+/** Share of the remaining progress that one encode stands for. */
+const ENCODE_PROGRESS = 0.4
+/** How much longer a thorough encode takes than a normal one, at most. */
+const THOROUGH_FACTOR = 6
+
+interface Answer extends Found {
+  readonly scenes: number
+  /** In clip-lengths. */
+  readonly encodes: number
+  /** What one encode of the whole and its measurement took, in milliseconds. */
+  readonly probeMs: number
+}
+
+/** One clip being compressed: everything that its searches share. */
+interface Task {
+  readonly params: CompressParams
+  readonly analysis: Analysis
+  readonly lab: LabOptions
+  readonly find: Omit<FindOptions, 'goal'>
+  readonly model: CrfModel
+}
 
 /** Searches the cheapest encode that meets a VMAF threshold. */
 export class CompressEngine implements Engine<CompressParams, CompressResult> {
@@ -53,48 +84,55 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     input: { readonly path: string; readonly params: CompressParams },
     context: EngineContext,
   ): Promise<CompressResult> {
-    const started = this.#clock.monotonic()
+    const deadline = this.#clock.monotonic() + (input.params.budgetMs ?? Number.POSITIVE_INFINITY)
     const { params, path } = input
     const { signal, workDir } = context
-    const info = await probeVideo(path, { ...this.#tools, signal })
+    const tools = { ...this.#tools, signal }
+    const info = await probeVideo(path, tools)
     checkSource(info.video)
-    const analysis = await analyse(path, info.video, { ...this.#tools, signal })
+    const analysis = await analyse(path, info.video, tools)
     const source: Source = { path, frames: analysis.frames, video: info.video }
     const encoder = await this.#shelf.pick(params.codec, this.#options.hardware ?? false, signal)
-    const lab = this.#lab(source, encoder, params, context)
-    const deadline = started + (params.budgetMs ?? Number.POSITIVE_INFINITY)
-    const found = await findCrf(lab, {
-      goal: await this.#goal(params, encoder, analysis),
-      mayTake: (ms) => this.#clock.monotonic() + ms < deadline,
-      maxEncodes: MAX_ENCODES,
-      maxSizeBytes: maxSize(params, source),
-    })
+    this.#model ??= loadCrfModel()
+    const task: Task = {
+      params,
+      analysis,
+      model: await this.#model,
+      lab: this.#lab(source, encoder, analysis, params, context),
+      find: {
+        mayTake: (ms) => this.#clock.monotonic() + ms < deadline,
+        maxEncodes: MAX_ENCODES,
+        maxSizeBytes: sizeCap(params, source),
+      },
+    }
+    const answer = await better(task, await solve(task))
     const output = join(workDir, 'compressed.mp4')
     const partial = join(workDir, 'muxed.mp4')
-    await mux(found.candidate.path, path, info, partial, { ...this.#tools, signal })
+    await mux(answer.candidate.path, path, info, partial, tools)
     await rename(partial, output)
     context.onProgress?.(1)
-    return this.#result(output, found, lab, encoder, source)
+    return this.#result(output, answer, encoder, source)
   }
 
-  async #goal(params: CompressParams, encoder: Encoder, analysis: Analysis): Promise<SearchGoal> {
-    this.#model ??= loadCrfModel()
-    const target = Math.min(99, params.vmafThreshold + MARGIN)
-    const features = featuresOf(analysis.facts)
+  #lab(
+    source: Source,
+    encoder: Encoder,
+    analysis: Analysis,
+    params: CompressParams,
+    context: EngineContext,
+  ): LabOptions {
+    const { num, den } = source.video.fps
+    const seconds = (source.frames * den) / num
+    let done = 0
+    let last = 0
+    const capKbps = capKbpsOf(params)
     return {
-      ...encoder.grid,
-      ...predictStart(await this.#model, encoder, effortOf(params), features, target),
-      target,
-      tolerance: TOLERANCE,
-    }
-  }
-
-  #lab(source: Source, encoder: Encoder, params: CompressParams, context: EngineContext): Lab {
-    let encodes = 0
-    const lab: Lab = new Lab({
       source,
       encoder,
-      settings: { effort: effortOf(params), ...capOf(params) },
+      settings: {
+        effort: firstEffort(params, encoder, source),
+        ...(capKbps === undefined ? {} : { capKbps }),
+      },
       meter: this.#options.meter,
       objective: objectiveOf(params),
       tools: this.#tools,
@@ -102,23 +140,27 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
       signal: context.signal,
       label: 'whole',
       clock: this.#clock,
+      chunks:
+        seconds < CHUNK_ABOVE_SECONDS
+          ? undefined
+          : chunkRanges(analysis.shots, Math.round((CHUNK_SECONDS * num) / den)),
       onProgress: (fraction) => {
-        encodes = Math.max(encodes, lab.encodes + fraction)
-        context.onProgress?.(encodes / (encodes + 1.5))
+        // Nobody knows how many encodes it takes: each covers a part of what is left.
+        if (fraction < last) done += (0.95 - done) * ENCODE_PROGRESS
+        last = fraction
+        context.onProgress?.(done + (0.95 - done) * ENCODE_PROGRESS * fraction)
       },
-    })
-    return lab
+    }
   }
 
   async #result(
     path: string,
-    found: Found,
-    lab: Lab,
+    answer: Answer,
     encoder: Encoder,
     source: Source,
   ): Promise<CompressResult> {
-    const { sizeBytes } = await stat(path).then(({ size }) => ({ sizeBytes: size }))
-    const whole = found.candidate.measured.get(1)
+    const { size: sizeBytes } = await stat(path)
+    const whole = answer.candidate.measured.get(1)
     const { width, height } = source.video
     return {
       path,
@@ -131,11 +173,11 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
       sizeBytes,
       vmaf: whole?.base === undefined ? undefined : pool(whole.base, 'harmonic'),
       vmafNeg: whole?.neg === undefined ? undefined : pool(whole.neg, 'harmonic'),
-      quality: found.quality,
-      metThreshold: found.passed,
-      encodes: lab.encodes,
-      crf: found.candidate.crf,
-      scenes: 1,
+      quality: answer.quality,
+      metThreshold: answer.passed,
+      encodes: answer.encodes,
+      crf: answer.scenes === 1 ? answer.candidate.crf : undefined,
+      scenes: answer.scenes,
     }
   }
 
@@ -144,27 +186,83 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
   }
 }
 
-function objectiveOf({ goal, model }: CompressParams): Objective {
-  return { pool: goal === 'mean' ? 'mean' : 'harmonic', model: model ?? 'neg' }
-}
-
-function effortOf({ effort }: CompressParams): Effort {
-  return effort ?? 'normal'
-}
-
-function capOf({ mode, targetBitrateKbps }: CompressParams): { readonly capKbps?: number } {
-  if (mode !== 'VBR') return {}
-  if (targetBitrateKbps === undefined || targetBitrateKbps <= 0) {
-    throw new EngineError(
-      { code: 'ENGINE_INPUT_UNSUPPORTED', what: 'bitrate' },
-      'VBR needs a target bitrate above 0',
-    )
+function goalFor({ params, model, lab }: Task, facts: Analysis['facts']): SearchGoal {
+  const { encoder, settings } = lab
+  const target = Math.min(99, params.vmafThreshold + MARGIN)
+  return {
+    ...encoder.grid,
+    ...predictStart(model, encoder, settings.effort, featuresOf(facts), target),
+    target,
+    tolerance: TOLERANCE,
   }
-  return { capKbps: Math.round(targetBitrateKbps) }
 }
 
-function maxSize(params: CompressParams, { video, frames }: Source): number | undefined {
-  const { capKbps } = capOf(params)
-  if (capKbps === undefined) return undefined
-  return (capKbps * 125 * frames * video.fps.den) / video.fps.num
+/** The way that fits the clip: scene by scene, on a sample first, or on the whole at once. */
+async function solve(task: Task): Promise<Answer> {
+  const { params, analysis, lab, find } = task
+  if (params.goal === 'worst-scene' && analysis.shots.length > 1) {
+    const goalOf = (facts: Analysis['facts']) => goalFor(task, facts)
+    return { ...(await findScenes(lab, analysis, { ...find, goalOf })), probeMs: 0 }
+  }
+  const { fps } = lab.source.video
+  const seconds = (analysis.frames * fps.den) / fps.num
+  const goal = goalFor(task, analysis.facts)
+  if (seconds > SAMPLE_ABOVE_SECONDS) return solveBySample(task, goal)
+  const whole = new Lab(lab)
+  const found = await findCrf(whole, { ...find, goal })
+  return { ...found, scenes: 1, encodes: whole.encodes, probeMs: whole.probeMs }
+}
+
+async function solveBySample({ analysis, lab, find }: Task, goal: SearchGoal): Promise<Answer> {
+  const { source, workDir, signal, tools } = lab
+  const { fps } = source.video
+  const length = Math.round((SAMPLE_SECONDS * fps.num) / fps.den)
+  const windows = sampleWindows(analysis.frames, SAMPLE_WINDOWS, length)
+  const sample = await cutSample(source, windows, join(workDir, 'sample.mp4'), { ...tools, signal })
+  const trial = new Lab({ ...lab, source: sample, label: 'sample', chunks: undefined })
+  const hint = await findCrf(trial, { ...find, maxSizeBytes: undefined, goal })
+  const whole = new Lab(lab)
+  const found = await findCrf(whole, {
+    ...find,
+    maxEncodes: MAX_WHOLE_ENCODES,
+    goal: { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points) ?? goal.slope },
+  })
+  const share = sample.frames / source.frames
+  return {
+    ...found,
+    scenes: 1,
+    encodes: whole.encodes + trial.encodes * share,
+    probeMs: whole.probeMs,
+  }
+}
+
+/**
+ * With time to spare and no effort asked for, the thorough encoder tries to beat the answer, starting
+ * at the CRF that should give it the same quality.
+ */
+async function better(task: Task, answer: Answer): Promise<Answer> {
+  const { params, lab, find, model, analysis } = task
+  if (params.effort !== undefined || params.budgetMs === undefined) return answer
+  if (!answer.passed || answer.scenes > 1 || lab.settings.effort !== 'normal') return answer
+  if (!find.mayTake(2 * THOROUGH_FACTOR * answer.probeMs)) return answer
+  const efforts = model.encoders[lab.encoder.name]?.efforts
+  const goal = goalFor(task, analysis.facts)
+  const shift = (efforts?.thorough ?? 0) - (efforts?.normal ?? 0)
+  const thorough = new Lab({
+    ...lab,
+    label: 'thorough',
+    settings: { ...lab.settings, effort: 'thorough' satisfies Effort },
+  })
+  const found = await findCrf(thorough, {
+    ...find,
+    maxEncodes: 3,
+    goal: {
+      ...goal,
+      start: answer.candidate.crf + shift,
+      slope: slopeOf(answer.points) ?? goal.slope,
+    },
+  })
+  const encodes = answer.encodes + thorough.encodes
+  const smaller = found.passed && found.candidate.sizeBytes < answer.candidate.sizeBytes
+  return smaller ? { ...answer, ...found, encodes } : { ...answer, encodes }
 }

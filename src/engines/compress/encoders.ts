@@ -46,7 +46,7 @@ const nvencPreset = pick('p2', 'p5', 'p7')
 const x264: Encoder = {
   name: 'libx264',
   codec: 'h264',
-  grid: { min: 8, max: 48, step: 0.25 },
+  grid: { min: 8, max: 48, step: 0.1 },
   start: 27,
   slope: 0.11,
   hardware: false,
@@ -61,7 +61,7 @@ const x264: Encoder = {
 const x265: Encoder = {
   name: 'libx265',
   codec: 'hevc',
-  grid: { min: 8, max: 48, step: 0.25 },
+  grid: { min: 8, max: 48, step: 0.1 },
   start: 28,
   slope: 0.11,
   hardware: false,

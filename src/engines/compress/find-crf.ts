@@ -1,8 +1,10 @@
-import { type Candidate, type Lab, pooled } from './lab.js'
-import { nextStep, type Point, type SearchGoal } from './search.js'
+import { type Candidate, isComplete, type Lab, pooled } from './lab.js'
+import { nextStep, type Point, type SearchGoal, toleranceAfter } from './search.js'
 
 /** Largest gain of VMAF over VMAF NEG that validators take for honest. */
 const MAX_GAIN = 3
+/** Encodes after which the first good one is taken. */
+const USUAL_ENCODES = 4
 /** Frames between scored ones in a first look: odd, since an even step meets libvmaf's motion at the wrong frames. */
 const FIRST_LOOK = 3
 
@@ -30,6 +32,7 @@ function judged(lab: Lab, candidate: Candidate, target: number): number | undefi
   const whole = candidate.measured.get(1)
   if (whole === undefined) return undefined
   const quality = pooled(whole, lab.options.objective)
+  if (!isComplete(candidate)) return quality
   const gain =
     pooled(whole, { ...lab.options.objective, model: 'base' }) -
     pooled(whole, { ...lab.options.objective, model: 'neg' })
@@ -42,23 +45,53 @@ function judged(lab: Lab, candidate: Candidate, target: number): number | undefi
  * applied to the others. Ends early when time or encodes run out, with the best so far.
  */
 export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
-  const { goal, mayTake, maxEncodes } = options
+  const { goal, mayTake } = options
   for (;;) {
     const points = knownPoints(lab, options)
     const step = nextStep(points, goal)
     if (step.next === 'stop') {
       if (step.best === undefined) return finish(lab, points, options)
-      const { crf } = step.best
-      const isWhole = lab.candidates.find((one) => one.crf === crf)?.measured.has(1) ?? false
-      if (isWhole || !mayTake(lab.probeMs)) return finish(lab, points, options)
-      await lab.measure(crf, 1)
+      const doubtful = doubt(lab, points, step.best, goal)
+      if (doubtful !== undefined && mayTake(lab.measureMs)) {
+        await lab.measure(doubtful, 1)
+        continue
+      }
+      const ended = finish(lab, points, options)
+      if (isComplete(ended.candidate) || !mayTake(lab.measureMs)) return ended
+      await lab.complete(ended.candidate.crf)
       continue
     }
-    if (points.length > 0 && (lab.encodes >= maxEncodes || !mayTake(lab.probeMs))) {
-      return finish(lab, points, options)
+    if (points.length > 0 && (isEnough(lab, options) || !mayTake(lab.probeMs))) {
+      const ended = finish(lab, points, options)
+      if (mayTake(lab.measureMs)) await lab.complete(ended.candidate.crf)
+      return finish(lab, knownPoints(lab, options), options)
     }
     await lab.measure(step.crf, points.length === 0 ? FIRST_LOOK : 1)
   }
+}
+
+/** No more encodes: at the limit, or at the usual number with something to deliver. */
+function isEnough(lab: Lab, { goal, maxEncodes }: FindOptions): boolean {
+  if (lab.encodes >= maxEncodes) return true
+  const passed = lab.candidates.some(
+    (candidate) => (judged(lab, candidate, goal.target) ?? 0) >= goal.target,
+  )
+  return lab.encodes >= USUAL_ENCODES && passed
+}
+
+/** The CRF whose whole measurement could change the outcome: the best, or the miss that stopped a better one. */
+function doubt(
+  lab: Lab,
+  points: readonly Point[],
+  best: Point,
+  goal: SearchGoal,
+): number | undefined {
+  const isWhole = (crf: number) =>
+    lab.candidates.find((one) => one.crf === crf)?.measured.has(1) ?? false
+  if (!isWhole(best.crf)) return best.crf
+  if (best.quality - goal.target <= toleranceAfter(points.length, goal)) return undefined
+  const above = points.filter((point) => point.crf > best.crf).sort((a, b) => a.crf - b.crf)[0]
+  return above === undefined || isWhole(above.crf) ? undefined : above.crf
 }
 
 function knownPoints(lab: Lab, { goal, maxSizeBytes = Infinity }: FindOptions): readonly Point[] {

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import { must } from '../../lib/errors.js'
 import type { MediaTools } from '../../media/index.js'
+import type { Shot } from './analyse.js'
 import type { Encoder, EncodeSettings } from './encoders.js'
 import {
   type Pool,
@@ -9,7 +11,11 @@ import {
   VMAF_MODELS,
   type VmafModel,
 } from './meter.js'
+import { encodeInChunks } from './pieces.js'
 import { encode, type Source } from './source.js'
+
+/** Chunks encoded at once: more would each get too few cores. */
+const PARALLEL_CHUNKS = 2
 
 /** What a search optimises: frames pooled how, of which model. */
 export interface Objective {
@@ -35,6 +41,8 @@ export interface LabOptions {
   readonly tools: MediaTools
   readonly workDir: string
   readonly signal: AbortSignal
+  /** Encode these ranges side by side instead of the whole at once. */
+  readonly chunks?: readonly Shot[] | undefined
   /** Names the files of this lab apart from another's in the same folder. */
   readonly label: string
   readonly clock: { monotonic(): number }
@@ -74,9 +82,9 @@ export class Lab {
     return this.#encodeMs + this.#measureMs
   }
 
-  /** Milliseconds of the slowest encode so far. */
-  get encodeMs(): number {
-    return this.#encodeMs
+  /** Milliseconds of the slowest measurement so far. */
+  get measureMs(): number {
+    return this.#measureMs
   }
 
   async encode(crf: number): Promise<Candidate> {
@@ -85,36 +93,59 @@ export class Lab {
     const { source, encoder, settings, tools, workDir, signal, label, clock } = this.options
     const path = join(workDir, `${label}-${crf}.mp4`)
     const started = clock.monotonic()
-    const sizeBytes = await encode(
-      source,
-      path,
-      encoder,
-      { ...settings, crf },
-      { ...tools, signal, onProgress: this.options.onProgress },
-    )
+    const { chunks, onProgress } = this.options
+    const all = { ...settings, crf }
+    const sizeBytes =
+      chunks === undefined || chunks.length < 2
+        ? await encode(source, path, encoder, all, { ...tools, signal, onProgress })
+        : await encodeInChunks(source, chunks, path, encoder, all, {
+            ...tools,
+            signal,
+            workDir,
+            parallel: PARALLEL_CHUNKS,
+          })
     this.#encodeMs = Math.max(this.#encodeMs, clock.monotonic() - started)
     const trial = { crf, path, sizeBytes, measured: new Map<number, Quality>() }
     this.#trials.set(crf, trial)
     return trial
   }
 
-  /** Quality of an encode; every frame and both models when `every` is 1. */
-  async measure(crf: number, every: number): Promise<Quality> {
+  /** Quality of an encode by the objective's model, of every n-th frame. */
+  async measure(crf: number, every: number): Promise<void> {
     await this.encode(crf)
-    const trial = this.#trials.get(crf)
-    const known = trial?.measured.get(every) ?? trial?.measured.get(1)
-    if (trial === undefined || known !== undefined) return known ?? {}
-    const { source, meter, objective, signal, clock } = this.options
+    const { measured } = this.#trial(crf)
+    if (measured.has(every) || measured.has(1)) return
+    measured.set(every, await this.#measure(crf, every, [this.options.objective.model]))
+  }
+
+  /** The whole truth of an encode: every frame, by both models. */
+  async complete(crf: number): Promise<void> {
+    await this.measure(crf, 1)
+    const { measured } = this.#trial(crf)
+    const known = measured.get(1) ?? {}
+    const missing = VMAF_MODELS.filter((model) => known[model] === undefined)
+    if (missing.length === 0) return
+    measured.set(1, { ...known, ...(await this.#measure(crf, 1, missing)) })
+  }
+
+  async #measure(crf: number, every: number, models: readonly VmafModel[]): Promise<Quality> {
+    const { source, meter, signal, clock } = this.options
     const started = clock.monotonic()
-    const quality = await meter.measure(source.path, trial.path, {
-      every,
-      models: every === 1 ? VMAF_MODELS : [objective.model],
-      signal,
-    })
+    const { path } = this.#trial(crf)
+    const quality = await meter.measure(source.path, path, { every, models, signal })
     this.#measureMs = Math.max(this.#measureMs, clock.monotonic() - started)
-    trial.measured.set(every, quality)
     return quality
   }
+
+  #trial(crf: number): Trial {
+    return must(this.#trials.get(crf), `trial at ${crf}`)
+  }
+}
+
+/** Whether both models have seen every frame. */
+export function isComplete(candidate: Candidate): boolean {
+  const whole = candidate.measured.get(1)
+  return VMAF_MODELS.every((model) => whole?.[model] !== undefined)
 }
 
 /** A quality as the objective's one number; 0 when its model was not measured. */

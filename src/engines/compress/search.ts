@@ -15,7 +15,7 @@ export interface CrfGrid {
 export interface SearchGoal extends CrfGrid {
   /** Quality to reach. */
   readonly target: number
-  /** Quality above the target that ends the search. */
+  /** Quality above the target that ends the search; doubled with each point beyond the second. */
   readonly tolerance: number
   /** First CRF to try. */
   readonly start: number
@@ -34,7 +34,8 @@ const bend = (quality: number) => Math.log(101 - quality)
 /** `crf` moved to the grid, never above it in quality terms: rounds down. */
 export function snapDown(crf: number, grid: CrfGrid): number {
   const steps = Math.floor((crf - grid.min) / grid.step + 1e-9)
-  return Math.min(grid.max, Math.max(grid.min, grid.min + steps * grid.step))
+  const snapped = Math.round((grid.min + steps * grid.step) * 100) / 100
+  return Math.min(grid.max, Math.max(grid.min, snapped))
 }
 
 /** CRF at which the line through two points meets the quality; undefined when they tell no slope. */
@@ -58,6 +59,11 @@ function curve(points: readonly Point[], quality: number): number | undefined {
   )
 }
 
+/** What may be given away after so many points: perfection is not worth an encode. */
+export function toleranceAfter(points: number, goal: SearchGoal): number {
+  return goal.tolerance * 2 ** Math.max(0, points - 2)
+}
+
 /**
  * What to do after the points measured so far. The target is bracketed between the highest CRF that
  * passes and the lowest above it that fails; inside, the next CRF is interpolated. Each probe lands
@@ -72,7 +78,7 @@ export function nextStep(points: readonly Point[], goal: SearchGoal): SearchStep
     (point) => point.quality >= goal.target && (fail === undefined || point.crf < fail.crf),
   )
   if (pass !== undefined) {
-    const close = pass.quality - goal.target <= goal.tolerance
+    const close = pass.quality - goal.target <= toleranceAfter(points.length, goal)
     const noRoom = (fail?.crf ?? goal.max + goal.step) - pass.crf < 2 * goal.step - 1e-9
     if (close || noRoom) return { next: 'stop', best: pass }
   } else if (fail !== undefined && fail.crf <= goal.min) {
@@ -119,4 +125,13 @@ export function qualityAt(points: readonly Point[], crf: number, slope: number):
       : (bend(b.quality) - bend(a.quality)) / (b.crf - a.crf)
   const used = measured > 1e-4 ? measured : slope
   return 101 - Math.exp(bend(a.quality) + used * (crf - a.crf))
+}
+
+/** Growth of ln(101 − quality) per CRF between the outermost points; undefined when they tell none. */
+export function slopeOf(points: readonly Point[]): number | undefined {
+  const sorted = [...points].sort((a, b) => a.crf - b.crf)
+  const [first, last] = [sorted[0], sorted.at(-1)]
+  if (first === undefined || last === undefined || first.crf === last.crf) return undefined
+  const slope = (bend(last.quality) - bend(first.quality)) / (last.crf - first.crf)
+  return slope > 1e-4 ? slope : undefined
 }

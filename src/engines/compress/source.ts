@@ -19,6 +19,8 @@ export interface Source {
   readonly path: string
   readonly frames: number
   readonly video: VideoStreamInfo
+  /** Begin at this frame of the file; 0 when absent. */
+  readonly startFrame?: number
 }
 
 /** Full-range sources stay full-range: VMAF compares the stored luma. */
@@ -60,13 +62,16 @@ export async function encode(
   settings: EncodeSettings,
   { signal, onProgress, ...tools }: EncodeOptions,
 ): Promise<number> {
-  const { video } = source
+  const { video, startFrame = 0 } = source
+  // Half a frame early: seeking then lands on the frame itself whatever its time was rounded to.
+  const startSeconds = ((startFrame - 0.5) * video.fps.den) / video.fps.num
   await runFfmpeg(
     [
       '-noautorotate',
-      ...hostileInput(source.path),
+      ...hostileInput(source.path, startFrame === 0 ? [] : ['-ss', startSeconds.toFixed(6)]),
       ...['-map', '0:v:0', '-an', '-sn', '-dn', '-map_metadata', '-1', '-map_chapters', '-1'],
       ...['-fps_mode', 'passthrough', '-pix_fmt', pixelFormatOf(video)],
+      ...(source.startFrame === undefined ? [] : ['-frames:v', `${source.frames}`]),
       ...['-c:v', encoder.name, ...encoder.args(settings)],
       ...colorArgs(colorTagsOf(video)),
       ...['-f', 'mp4', fileUrl(output)],
@@ -80,18 +85,26 @@ export async function encode(
           : ({ frame }) => onProgress(Math.min(1, frame / Math.max(1, source.frames))),
     },
   )
-  const { video: result } = await probeVideo(output, { ...tools, signal })
-  if (result.frames !== source.frames) {
+  const frames = await countFrames(output, { ...tools, signal })
+  if (frames !== source.frames) {
     await rm(output, { force: true })
     throw new EngineError(
       {
         code: 'ENGINE_OUTPUT_INVALID',
         what: 'frames',
         expected: `${source.frames}`,
-        actual: `${result.frames}`,
+        actual: `${frames}`,
       },
-      `${encoder.name} made ${result.frames} frames of ${source.frames}`,
+      `${encoder.name} made ${frames} frames of ${source.frames}`,
     )
   }
   return (await stat(output)).size
+}
+
+/** Frames of an encoded file, counted by packets. */
+export async function countFrames(
+  path: string,
+  options: MediaTools & { readonly signal: AbortSignal },
+): Promise<number> {
+  return (await probeVideo(path, options)).video.frames
 }
