@@ -9,6 +9,8 @@ export type ValidatorErrorData =
   | { code: 'STATE_EDGE_REFUSED'; taskId: string; from: string; to: string }
   /** A round that is not open was written to. It was committed or voided before. */
   | { code: 'STATE_ROUND_CLOSED'; roundId: string }
+  /** An import was refused; the database is as it was. Use an empty database and an unchanged export. */
+  | { code: 'STATE_IMPORT_REFUSED' }
   /** Another validator with the same hotkey is running. Stop it, or wait until its lease has expired. */
   | { code: 'VALIDATOR_LEASE_HELD'; holder: string; expiresInMs: number }
   /** The hotkey is not registered on the subnet. Register it, or choose another hotkey. */

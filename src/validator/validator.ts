@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
 import type { Chain, WeightLedger } from '../chain/index.js'
 import type { Config } from '../config/index.js'
 import { Corpus } from '../corpus/index.js'
@@ -35,7 +34,7 @@ import { planSettings, roundKinds, roundTimeoutMs } from './policy.js'
 import { RoundRunner } from './round.js'
 import { Lease } from './state/lease.js'
 import { MinerStore } from './state/miners.js'
-import { openState } from './state/open.js'
+import { openState, stateLocation } from './state/open.js'
 import { RoundStore } from './state/rounds.js'
 import { TaskStore } from './state/tasks.js'
 import { DatabaseWeightLedger } from './state/weights.js'
@@ -49,11 +48,6 @@ export interface ValidatorParts {
 const WARRANT_TIMEOUT_MS = 10_000
 const MEGABYTE = 1_000_000
 const REDIS_START_MS = 10_000
-
-/** The database that the settings name. */
-export function stateLocation(config: Config): string {
-  return config['database.url']?.reveal() ?? join(config['neuron.data_dir'], 'validator.db')
-}
 
 /**
  * Composes a validator from its settings and runs its duties until it must stop. What a crash left

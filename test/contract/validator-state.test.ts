@@ -5,11 +5,13 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { sql } from 'kysely'
 import { ValidatorError } from '#src/validator/errors.js'
+import { reasonsOf, statusReport } from '#src/validator/report.js'
 import { Lease } from '#src/validator/state/lease.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { RoundStore, type ScoreRow } from '#src/validator/state/rounds.js'
 import { mayMove, TASK_EDGES, type TaskStatus, TaskStore } from '#src/validator/state/tasks.js'
+import { exportState, importState } from '#src/validator/state/transfer.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { startPostgres, type TestPostgres } from '../support/postgres.js'
 
@@ -217,6 +219,45 @@ function suite(name: string, location: () => string): void {
       await refusedWith('VALIDATOR_LEASE_HELD', one.take())
       await two.release()
       await one.take()
+    })
+
+    it('moves to another database and back as JSON lines, whole or not at all', async () => {
+      await rounds.open(round('r'))
+      await rounds.commit('r', [scored('a', 0.5), scored('b', 0.25)])
+      await tasks.add({
+        taskId: 't',
+        kind: 'k',
+        origin: 'organic',
+        params: { a: 1 },
+        timeoutSeconds: 1,
+      })
+      const lines: string[] = []
+      for await (const line of exportState(db)) lines.push(line)
+      const other = await openState(':memory:')
+      try {
+        const from = (some: readonly string[]) =>
+          (async function* () {
+            yield* some
+          })()
+        await assert.rejects(importState(other, from([...lines, 'not json'])))
+        assert.equal(await importState(other, from(lines)), lines.length)
+        assert.deepEqual(
+          (await new RoundStore(other, clock).history(85, 9)).map((row) => [row.hotkey, row.score]),
+          (await rounds.history(85, 9)).map((row) => [row.hotkey, row.score]),
+        )
+        await refusedWith('STATE_IMPORT_REFUSED', importState(other, from(lines)))
+        assert.deepEqual(
+          (await reasonsOf(other, 85, 1, 5)).map(({ score }) => score),
+          [0.25, 0.5],
+        )
+        const report = await statusReport(other, 85)
+        assert.deepEqual(
+          [report.rounds, report.tasks, report.miners.length],
+          [{ committed: 1 }, { pending: 1 }, 2],
+        )
+      } finally {
+        await other.destroy()
+      }
     })
 
     it('refuses a database of a newer version', async () => {

@@ -8,7 +8,10 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   metagraph: async () => (await import('./metagraph.js')).command,
   register: async () => (await import('./register.js')).command,
   score: async () => (await import('./score.js')).command,
+  state: async () => (await import('./state.js')).command,
+  status: async () => (await import('./status.js')).command,
   verify: async () => (await import('./verify.js')).command,
   wallet: async () => (await import('./wallet.js')).command,
   weights: async () => (await import('./weights.js')).command,
+  why: async () => (await import('./why.js')).command,
 }

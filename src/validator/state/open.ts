@@ -1,9 +1,10 @@
 import { chmodSync, mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Dialect, Kysely, Migrator, PostgresDialect, SqliteDialect } from 'kysely'
 import Sqlite from 'libsql'
 import pg from 'pg'
+import type { Config } from '../../config/index.js'
 import { ValidatorError } from '../errors.js'
 import { migrationProvider } from './migrations.js'
 import type { StateSchema } from './schema.js'
@@ -12,6 +13,11 @@ export type StateDatabase = Kysely<StateSchema>
 
 /** `postgres://…` for a server, `file:///…` or a path for the embedded database, `:memory:` for tests. */
 export type StateLocation = string
+
+/** The database that the settings name. */
+export function stateLocation(config: Config): StateLocation {
+  return config['database.url']?.reveal() ?? join(config['neuron.data_dir'], 'validator.db')
+}
 
 const INT8_OID = 20
 

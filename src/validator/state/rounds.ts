@@ -53,9 +53,9 @@ export interface HistoryEntry {
  */
 export class RoundStore {
   readonly #db: StateDatabase
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'now'>
 
-  constructor(db: StateDatabase, clock: Clock) {
+  constructor(db: StateDatabase, clock: Pick<Clock, 'now'>) {
     this.#db = db
     this.#clock = clock
   }

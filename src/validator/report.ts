@@ -1,0 +1,137 @@
+import { SystemClock } from '../lib/clock.js'
+import type { Hotkey } from '../protocol/index.js'
+import { averages, LEDGER_RULES } from '../scoring/ledger.js'
+import type { TaskKind } from '../scoring/types.js'
+import { blockTimeMs, LedgerState } from './ledger-state.js'
+import type { StateDatabase } from './state/open.js'
+import { RoundStore } from './state/rounds.js'
+
+export interface MinerReport {
+  readonly uid: number
+  readonly hotkey: string
+  readonly kind: string
+  /** Running score, what weights are made of. */
+  readonly running: number
+  readonly averageScore: number
+  readonly tasks: number
+  readonly successRatio: number
+}
+
+export interface StatusReport {
+  readonly rounds: Readonly<Record<string, number>>
+  readonly tasks: Readonly<Record<string, number>>
+  readonly lastRound:
+    | { readonly id: string; readonly kind: string; readonly endedAt: number }
+    | undefined
+  readonly lastWeights:
+    | { readonly block: number; readonly epoch: number; readonly state: string }
+    | undefined
+  readonly miners: readonly MinerReport[]
+}
+
+export interface Reason {
+  readonly roundId: string
+  readonly kind: string
+  readonly outcome: string
+  readonly score: number
+  readonly reason: string
+  readonly at: number
+}
+
+/** How a validator stands, from its database alone: it need not be running. */
+export async function statusReport(db: StateDatabase, netuid: number): Promise<StatusReport> {
+  const count = async (table: 'rounds' | 'tasks') => {
+    const rows = await db
+      .selectFrom(table)
+      .select((eb) => ['status', eb.fn.countAll<number>().as('n')])
+      .groupBy('status')
+      .execute()
+    return Object.fromEntries(rows.map((row) => [row.status, Number(row.n)]))
+  }
+  const last = await db
+    .selectFrom('rounds')
+    .select(['round_id', 'kind', 'block', 'ended_at'])
+    .where('netuid', '=', netuid)
+    .where('status', '=', 'committed')
+    .orderBy('ended_at', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  const weights = await db
+    .selectFrom('weight_sets')
+    .select(['block', 'epoch', 'state'])
+    .where('netuid', '=', netuid)
+    .orderBy('block', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return {
+    rounds: await count('rounds'),
+    tasks: await count('tasks'),
+    lastRound:
+      last === undefined
+        ? undefined
+        : { id: last.round_id, kind: last.kind, endedAt: last.ended_at ?? 0 },
+    lastWeights: weights,
+    miners: await minerReports(db, netuid, last?.block ?? 0),
+  }
+}
+
+async function minerReports(
+  db: StateDatabase,
+  netuid: number,
+  block: number,
+): Promise<MinerReport[]> {
+  const rounds = new RoundStore(db, new SystemClock())
+  const history = await rounds.history(netuid, LEDGER_RULES.keepRows)
+  const ledger = new LedgerState(LEDGER_RULES)
+  await ledger.load(rounds, netuid)
+  const seen = new Map(
+    history.map(({ hotkey, uid, kind }) => [`${hotkey} ${kind}`, { hotkey, uid, kind }]),
+  )
+  return [...seen.values()]
+    .map(({ hotkey, uid, kind }) => {
+      const of = averages(ledger.current, hotkey as Hotkey, kind as TaskKind, blockTimeMs(block))
+      return {
+        uid,
+        hotkey,
+        kind,
+        running: of.accumulated,
+        averageScore: of.score,
+        tasks: of.tasks,
+        successRatio: of.successRatio,
+      }
+    })
+    .sort((a, b) => a.kind.localeCompare(b.kind) || b.running - a.running)
+}
+
+/** Why a uid has the scores it has: its last answers, newest first. */
+export async function reasonsOf(
+  db: StateDatabase,
+  netuid: number,
+  uid: number,
+  limit: number,
+): Promise<Reason[]> {
+  const rows = await db
+    .selectFrom('scores')
+    .innerJoin('rounds', 'rounds.round_id', 'scores.round_id')
+    .select([
+      'scores.round_id',
+      'scores.kind',
+      'scores.outcome',
+      'scores.score',
+      'scores.reason',
+      'scores.created_at',
+    ])
+    .where('rounds.netuid', '=', netuid)
+    .where('scores.uid', '=', uid)
+    .orderBy('scores.id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => ({
+    roundId: row.round_id,
+    kind: row.kind,
+    outcome: row.outcome,
+    score: row.score,
+    reason: row.reason,
+    at: row.created_at,
+  }))
+}
