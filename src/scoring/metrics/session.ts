@@ -2,15 +2,15 @@ import { readdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import { disableTf32 } from '../../lib/env.js'
 import { must } from '../../lib/errors.js'
 import { type Logger, silentLog } from '../../lib/log.js'
 import { withResolvers } from '../../lib/resources.js'
 import { runProcess } from '../../media/process.js'
 import { MetricsError } from './errors.js'
-import type { LaneData, LaneReply, LaneRequest, Tensors } from './lane-protocol.js'
+import type { Tensors } from './lane-protocol.js'
 import { type ModelEntry, ModelStore } from './models.js'
+import { type Lane, LaneFailure, WorkerLane } from './worker-lane.js'
 
 /** `auto`: every usable GPU, else the CPU. `cuda` or `cuda:N`: that GPU or an error. */
 export type DeviceChoice = 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
@@ -23,6 +23,23 @@ export interface SessionOptions {
   /** A further folder of models with a `manifest.json`; its names win over the shipped ones. */
   readonly modelsFolder?: string | undefined
   readonly log?: Logger | undefined
+  /** What the machine has and how a device is opened. Default: this machine. */
+  readonly machine?: Machine | undefined
+}
+
+/** The devices of a machine. */
+export interface Machine {
+  /** Indexes of the GPUs that the driver shows. */
+  gpus(): Promise<readonly number[]>
+  /** Whether ONNX Runtime can use them at all. */
+  hasCudaProvider(): Promise<boolean>
+  openLane(device: string, store: ModelStore): Lane
+}
+
+const THIS_MACHINE: Machine = {
+  gpus: gpuIndexes,
+  hasCudaProvider,
+  openLane: (device, store) => new WorkerLane(device, 1, store),
 }
 
 interface Job {
@@ -46,6 +63,7 @@ export class SessionManager implements AsyncDisposable {
   readonly #log: Logger
   readonly #choice: DeviceChoice
   readonly #cpuLanes: number
+  readonly #machine: Machine
   #lanes: Lane[] = []
   readonly #queue: Job[] = []
   readonly #bad = new Map<string, string>()
@@ -56,6 +74,7 @@ export class SessionManager implements AsyncDisposable {
     this.#store = store
     this.#log = options.log ?? silentLog()
     this.#choice = options.device ?? 'auto'
+    this.#machine = options.machine ?? THIS_MACHINE
     this.#cpuLanes = options.lanes ?? Math.min(4, availableParallelism())
   }
 
@@ -86,11 +105,11 @@ export class SessionManager implements AsyncDisposable {
 
   /**
    * How many items of this many bytes of working memory one run should take: 1 on the CPU, where a batch
-   * only costs cache; on a GPU what fits in half of its free memory, at most 16.
+   * only costs cache; on a GPU what fits in half of its free memory, at most 8.
    */
   batchFor(bytesPerItem: number): number {
     if (this.#gpuFreeBytes === undefined || this.devices[0] === 'cpu') return 1
-    return Math.max(1, Math.min(16, Math.floor(this.#gpuFreeBytes / 2 / bytesPerItem)))
+    return Math.max(1, Math.min(8, Math.floor(this.#gpuFreeBytes / 2 / bytesPerItem)))
   }
 
   /** Name and hash of a model. */
@@ -101,6 +120,8 @@ export class SessionManager implements AsyncDisposable {
   /** Runs a model; the memory of `feeds` is handed over and comes back with the result. */
   run(model: string, feeds: Tensors): Promise<RunResult> {
     if (this.#closed) return Promise.reject(closedError())
+    const [gone] = this.#bad
+    if (this.#lanes.length === 0 && gone !== undefined) return Promise.reject(lostError(...gone))
     const { promise, resolve, reject } = withResolvers<RunResult>()
     this.#queue.push({ model, feeds, resolve, reject })
     this.#dispatch()
@@ -112,15 +133,15 @@ export class SessionManager implements AsyncDisposable {
     disableTf32()
     const wanted =
       this.#choice === 'auto'
-        ? (await gpuIndexes()).map((index) => `cuda:${index}`)
+        ? (await this.#machine.gpus()).map((index) => `cuda:${index}`)
         : [this.#choice === 'cuda' ? 'cuda:0' : this.#choice]
-    const provider = wanted.length === 0 || (await hasCudaProvider())
+    const provider = wanted.length === 0 || (await this.#machine.hasCudaProvider())
     for (const device of wanted) {
       if (!provider) {
         this.#refuse(device, new Error('the CUDA provider of ONNX Runtime is not installed'))
         continue
       }
-      const lane = new Lane(device, 1, this.#store)
+      const lane = this.#machine.openLane(device, this.#store)
       try {
         await lane.load(PROBE_MODEL)
         this.#lanes.push(lane)
@@ -143,7 +164,9 @@ export class SessionManager implements AsyncDisposable {
   }
 
   #openCpu(): void {
-    for (let i = 0; i < this.#cpuLanes; i += 1) this.#lanes.push(new Lane('cpu', 1, this.#store))
+    for (let i = 0; i < this.#cpuLanes; i += 1) {
+      this.#lanes.push(this.#machine.openLane('cpu', this.#store))
+    }
   }
 
   #dispatch(): void {
@@ -177,15 +200,9 @@ export class SessionManager implements AsyncDisposable {
       this.#queue.unshift({ ...job, feeds: error.feeds })
       return
     }
-    const lost = () =>
-      new MetricsError(
-        { code: 'METRICS_DEVICE_LOST', device },
-        `${device} failed while it ran and is not used again: ${error.message}`,
-        { cause: error, retryable: true },
-      )
-    job.reject(lost())
-    if (this.#lanes.length === 0)
-      for (const waiting of this.#queue.splice(0)) waiting.reject(lost())
+    job.reject(lostError(device, error.message, error))
+    if (this.#lanes.length > 0) return
+    for (const waiting of this.#queue.splice(0)) waiting.reject(lostError(device, error.message))
   }
 
   async close(): Promise<void> {
@@ -203,6 +220,13 @@ export class SessionManager implements AsyncDisposable {
 const PROBE_MODEL = 'vmaf_motion_8bit_batched'
 
 const closedError = () => new MetricsError({ code: 'METRICS_CLOSED' }, 'the models are closed')
+
+const lostError = (device: string, reason: string, cause?: unknown) =>
+  new MetricsError(
+    { code: 'METRICS_DEVICE_LOST', device },
+    `${device} failed while it ran and is not used again: ${reason}`,
+    { cause, retryable: true },
+  )
 
 const unavailable = (device: string, cause: unknown) =>
   new MetricsError(
@@ -243,94 +267,6 @@ async function gpuFreeBytes(): Promise<number> {
     .map(Number)
     .filter((mebibytes) => mebibytes > 0)
   return Math.min(...free, ...(free.length === 0 ? [4096] : [])) * 1024 ** 2
-}
-
-class LaneFailure extends Error {
-  readonly feeds: Tensors | undefined
-
-  constructor(message: string, feeds: Tensors | undefined) {
-    super(message)
-    this.name = 'LaneFailure'
-    this.feeds = feeds
-  }
-}
-
-type Success = Exclude<LaneReply, { kind: 'failed' }>
-
-/** One worker thread with its sessions. Does one thing at a time. */
-class Lane {
-  readonly device: string
-  readonly #worker: Worker
-  readonly #store: ModelStore
-  readonly #loaded = new Set<string>()
-  #waiting: { resolve: (reply: Success) => void; reject: (error: unknown) => void } | undefined
-  #nextId = 1
-  busy = false
-
-  constructor(device: string, threads: number, store: ModelStore) {
-    this.device = device
-    this.#store = store
-    const workerData: LaneData = { device, threads }
-    this.#worker = new Worker(new URL('./lane.js', import.meta.url), { workerData })
-    this.#worker.unref()
-    this.#worker.on('message', (reply: LaneReply) => {
-      const waiting = this.#waiting
-      this.#waiting = undefined
-      this.#worker.unref()
-      if (reply.kind === 'failed') waiting?.reject(new LaneFailure(reply.message, reply.feeds))
-      else waiting?.resolve(reply)
-    })
-    const died = (error: unknown) => {
-      const message = error instanceof Error ? error.message : `thread ended with ${error}`
-      this.#waiting?.reject(new LaneFailure(message, undefined))
-      this.#waiting = undefined
-    }
-    this.#worker.on('error', died)
-    this.#worker.on('exit', died)
-  }
-
-  async load(model: string): Promise<void> {
-    if (this.#loaded.has(model)) return
-    const bytes = await this.#store.read(model)
-    try {
-      await this.#ask({ kind: 'load', id: this.#nextId, model, bytes }, [])
-    } catch (cause) {
-      if (this.device !== 'cpu') throw cause
-      throw new MetricsError(
-        { code: 'METRICS_MODEL_UNUSABLE', model },
-        `ONNX Runtime refuses the model ${model}`,
-        { cause },
-      )
-    }
-    this.#loaded.add(model)
-  }
-
-  async run(model: string, feeds: Tensors): Promise<{ outputs: Tensors; feeds: Tensors }> {
-    this.busy = true
-    try {
-      await this.load(model)
-      const memory = Object.values(feeds).map((tensor) => tensor.data)
-      const reply = await this.#ask({ kind: 'run', id: this.#nextId, model, feeds }, memory)
-      if (reply.kind !== 'ran') throw new LaneFailure('the lane answered out of turn', undefined)
-      return { outputs: reply.outputs, feeds: reply.feeds }
-    } finally {
-      this.busy = false
-    }
-  }
-
-  #ask(request: LaneRequest, moved: ArrayBuffer[]): Promise<Success> {
-    this.#nextId += 1
-    const { promise, resolve, reject } = withResolvers<Success>()
-    this.#waiting = { resolve, reject }
-    // A thread that works keeps the process alive; one that waits does not.
-    this.#worker.ref()
-    this.#worker.postMessage(request, moved)
-    return promise
-  }
-
-  async close(): Promise<void> {
-    await this.#worker.terminate()
-  }
 }
 
 /** One output of a run as numbers. */

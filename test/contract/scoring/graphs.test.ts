@@ -11,8 +11,11 @@ import {
   SHIPPED_MODELS,
   selfCheckGpu,
 } from '#src/scoring/metrics/index.js'
+import type { Tensors } from '#src/scoring/metrics/lane-protocol.js'
+import type { ModelStore } from '#src/scoring/metrics/models.js'
 import { builtInClip, scoreClip } from '#src/scoring/metrics/self-check.js'
-import { numbers } from '#src/scoring/metrics/session.js'
+import { type Machine, numbers } from '#src/scoring/metrics/session.js'
+import { LaneFailure, WorkerLane } from '#src/scoring/metrics/worker-lane.js'
 
 /** A picture of soft blocks, and one like it with noise: values 0–255. */
 function pictures(rng: SeededRng, width: number, height: number): [number[], number[]] {
@@ -173,5 +176,59 @@ describe('self-check', () => {
       scores.cpu.every((score) => score > 20 && score < 95),
       `${scores.cpu}`,
     )
+  })
+})
+
+describe('a GPU that fails while it runs', () => {
+  /** A machine with one GPU: the CPU's arithmetic, that breaks at its third run. */
+  class BreakingGpu extends WorkerLane {
+    #runs = 0
+    override readonly device: string
+
+    constructor(device: string, store: ModelStore) {
+      super('cpu', 1, store)
+      this.device = device
+    }
+
+    override run(model: string, feeds: Tensors) {
+      this.#runs += 1
+      if (this.#runs < 3) return super.run(model, feeds)
+      return Promise.reject(new LaneFailure('CUDA failure 700', feeds))
+    }
+  }
+  const machine: Machine = {
+    gpus: async () => [0],
+    hasCudaProvider: async () => true,
+    openLane: (device, store) =>
+      device === 'cpu' ? new WorkerLane(device, 1, store) : new BreakingGpu(device, store),
+  }
+  const rows = () => ({
+    features: { type: 'float64' as const, dims: [1, 6], data: new Float64Array(6).buffer },
+  })
+
+  test('is not used again, and with auto its work goes to the CPU', async () => {
+    await using sessions = await SessionManager.create({ device: 'auto', lanes: 1, machine })
+    assert.deepEqual(sessions.devices, ['cuda:0'])
+    const runs = await Promise.all([1, 2, 3, 4].map(() => sessions.run('vmaf_score', rows())))
+    assert.deepEqual(
+      runs.map((run) => run.device),
+      ['cuda:0', 'cuda:0', 'cpu', 'cpu'],
+    )
+    assert.deepEqual(sessions.devices, ['cpu'])
+    assert.equal(sessions.lost.get('cuda:0'), 'CUDA failure 700')
+    const scores = runs.map((run) => numbers(run, 'vmaf')[0])
+    assert.equal(new Set(scores).size, 1, 'the same score on both')
+  })
+
+  test('is an error when it was asked for by name, now and later', async () => {
+    await using sessions = await SessionManager.create({ device: 'cuda:0', machine })
+    const runs = await Promise.allSettled(
+      [1, 2, 3, 4].map(() => sessions.run('vmaf_score', rows())),
+    )
+    assert.deepEqual(
+      runs.map((run) => run.status),
+      ['fulfilled', 'fulfilled', 'rejected', 'rejected'],
+    )
+    await assert.rejects(sessions.run('vmaf_score', rows()), code('METRICS_DEVICE_LOST'))
   })
 })
