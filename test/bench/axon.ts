@@ -8,6 +8,7 @@ import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { type Signer, signerFromUri } from 'subreel/wallet'
 import { freePort } from '../support/ports.js'
+import { nextNonce } from '../support/signed.js'
 import { cpuSeconds, type Load, percentile, residentBytes, runLoad } from './support/load.js'
 import { signedRequest, unsignedRequest, uuidOf } from './support/signed.js'
 
@@ -87,12 +88,21 @@ function once1(request: Buffer): () => Buffer | undefined {
   }
 }
 
+/** All are signed before the first is sent; on a busy machine the last must not be stale by then. */
+const AHEAD_NS = 10_000_000_000n
+
 /** Requests in the order they were signed, each connection with a uuid of its own. */
 function lanes(count: number): (connection: number) => Buffer | undefined {
   const per = Math.ceil(count / CONNECTIONS)
   const ready = Array.from({ length: CONNECTIONS }, (_, lane) =>
     Array.from({ length: per }, () =>
-      signedRequest({ sender: caller(lane), receiver, uuid: uuidOf(lane) }),
+      signedRequest({
+        sender: caller(lane),
+        receiver,
+        uuid: uuidOf(lane),
+        timeoutS: 30,
+        nonce: nextNonce() + AHEAD_NS,
+      }),
     ),
   )
   const at = new Array<number>(CONNECTIONS).fill(0)
@@ -137,6 +147,7 @@ async function signed(): Promise<void> {
   await runLoad({ port: axon.port, connections: CONNECTIONS, next: lanes(2000) })
   const own = await measure(axon, lanes(SIGNED))
   await axon.stop()
+  if (own.load.statuses.get(200) !== own.load.requests) throw new Error('some were refused')
   const peer = await python()
   if (peer === undefined) return
   const other = await measure(peer, lanes(SIGNED_PYTHON))
