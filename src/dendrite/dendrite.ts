@@ -192,9 +192,7 @@ class HttpDendrite implements Dendrite {
     exchange: (call: Call) => Promise<S | CallFailure>,
   ): Promise<S | CallFailure> {
     options.signal?.throwIfAborted()
-    if (this.#closed) {
-      throw new DendriteError({ code: 'DENDRITE_CLOSED' }, 'the dendrite is closed; make a new one')
-    }
+    this.#requireOpen()
     const started = this.#clock.monotonic()
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
     const deadline = new Deadline(timeoutMs, options.signal)
@@ -206,6 +204,7 @@ class HttpDendrite implements Dendrite {
       outcome = await exchange({ target, prepared, timeoutMs, maxReplyBytes, deadline })
     } catch (error) {
       if (deadline.signal.aborted && !deadline.expired) throw deadline.signal.reason
+      this.#requireOpen()
       const failure = deadline.expired
         ? timedOut(floatRepr(timeoutMs / 1e3))
         : classify(error, {
@@ -237,6 +236,11 @@ class HttpDendrite implements Dendrite {
       (this.#clock.monotonic() - started) / 1e3,
     )
     return outcome
+  }
+
+  #requireOpen(): void {
+    if (!this.#closed) return
+    throw new DendriteError({ code: 'DENDRITE_CLOSED' }, 'the dendrite is closed; make a new one')
   }
 
   #guard(target: Target): void {

@@ -21,10 +21,15 @@ const UNREACHABLE = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',
   'ENETUNREACH',
-  'EADDRNOTAVAIL',
   'EHOSTDOWN',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
+
+/**
+ * Our own machine is out of something. Not ENETUNREACH: a miner could announce an address to which no
+ * route leads, and pass for our fault.
+ */
+const LOCAL = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL'])
 
 export interface FailurePlace {
   /** `ip:port/Name`. */
@@ -46,9 +51,9 @@ export function classify(error: unknown, where: FailurePlace): Failure {
   if (error instanceof TransportFailure) return error.failure
   const code = codeOf(error)
   const text = error instanceof Error ? error.message : String(error)
-  if (UNREACHABLE.has(code)) {
+  if (UNREACHABLE.has(code) || LOCAL.has(code)) {
     return {
-      kind: 'unreachable',
+      kind: LOCAL.has(code) ? 'local' : 'unreachable',
       status: 503,
       message: `Service unavailable at ${where.place}`,
     }

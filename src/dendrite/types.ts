@@ -30,6 +30,8 @@ export type FailureKind =
   | 'too-large'
   /** The target's address is private, or no address at all; nothing was sent: 503. */
   | 'address-refused'
+  /** This machine could not send, being out of sockets or memory: 503. Never the miner's fault. */
+  | 'local'
 
 interface OutcomeBase {
   readonly target: Target

@@ -51,6 +51,10 @@ export class DendriteMinerClient implements MinerClient {
     const outcome = await this.#send(miner, task, options)
     const latencyMs = this.#clock.monotonic() - started
     if (!outcome.ok) {
+      if (outcome.kind === 'local') {
+        const reason = 'this machine could not send: out of sockets or memory'
+        return { ok: false, outcome: 'infrastructure', latencyMs, reason }
+      }
       const refused = outcome.kind === 'refused'
       const status = outcome.statusCode === undefined ? '' : ` ${outcome.statusCode}`
       // The text of a peer stays out of reasons: it is hostile, and the code says enough.

@@ -17,7 +17,7 @@ export type MinerAnswer =
   | { readonly ok: true; readonly url: string; readonly latencyMs: number }
   | {
       readonly ok: false
-      readonly outcome: 'no_answer' | 'refused' | 'empty_url'
+      readonly outcome: 'no_answer' | 'refused' | 'empty_url' | 'infrastructure'
       readonly latencyMs: number
       readonly reason: string
     }

@@ -357,6 +357,20 @@ describe('a dendrite', () => {
     await assert.rejects(dendrite.call(target, Ping, {}), { code: 'DENDRITE_CLOSED' })
   })
 
+  it('blames nobody for calls that its own closing ends', async () => {
+    const dendrite = local()
+    let call: Promise<unknown> = Promise.resolve()
+    const arrived = new Promise<RawServer>((resolve) => {
+      const server: Promise<RawServer> = tcpServer(() => void server.then(resolve))
+      call = server.then(({ target }) => dendrite.call(target, Ping, {}))
+    })
+    const server = await arrived
+    const rejected = assert.rejects(call, { code: 'DENDRITE_CLOSED' })
+    await dendrite.close()
+    await rejected
+    await server.close()
+  })
+
   it('refuses a payload that does not fit before anything is sent', async () => {
     await using dendrite = local()
     const target = { hotkey: KEYS.bob.address, ip: '127.0.0.1', port: 1 }
