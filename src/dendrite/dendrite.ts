@@ -209,7 +209,6 @@ class HttpDendrite implements Dendrite {
         ? timedOut(floatRepr(timeoutMs / 1e3))
         : classify(error, {
             place: `${target.ip}:${target.port}/${prepared.definition.name}`,
-            timeoutText: floatRepr(timeoutMs / 1e3),
             inBody: false,
           })
       outcome = {
@@ -367,8 +366,7 @@ class HttpDendrite implements Dendrite {
       if (call.deadline.signal.aborted) throw error
       const { target } = call
       const place = `${target.ip}:${target.port}/${definition.name}`
-      const timeoutText = floatRepr(call.timeoutMs / 1e3)
-      throw new TransportFailure(classify(error, { place, timeoutText, inBody: true }))
+      throw new TransportFailure(classify(error, { place, inBody: true }))
     }
     const reply = { status: head.status, headers: head.headers, body }
     return protocol === 'legacy'

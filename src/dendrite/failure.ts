@@ -34,12 +34,11 @@ const LOCAL = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']
 export interface FailurePlace {
   /** `ip:port/Name`. */
   readonly place: string
-  /** As the timeout header says it, e.g. `12.0`. */
-  readonly timeoutText: string
   /** The head of the reply had arrived. */
   readonly inBody: boolean
 }
 
+/** `timeoutText` is as the timeout header says it, e.g. `12.0`. */
 export const timedOut = (timeoutText: string): Failure => ({
   kind: 'timeout',
   status: 408,

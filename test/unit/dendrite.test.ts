@@ -4,7 +4,7 @@ import { classify } from '#src/dendrite/failure.js'
 import { SenderIds } from '#src/dendrite/senders.js'
 import { SeededRng } from '#src/lib/rng.js'
 
-const where = { place: '203.0.113.9:8091/Synapse', timeoutText: '12.0', inBody: false }
+const where = { place: '203.0.113.9:8091/Synapse', inBody: false }
 const withCode = (code: string, inBody = false) => {
   const { kind, status } = classify(Object.assign(new Error('x'), { code }), { ...where, inBody })
   return [kind, status]
