@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SubnetError } from '#src/lib/errors.js'
 import { refusalOf } from '#src/miner/admission.js'
+import { chooseSlots } from '#src/miner/bench-host.js'
 import { MinerError } from '#src/miner/errors.js'
 import { statusOf, wireCapacity } from '#src/miner/handlers/task.js'
 import { Offer } from '#src/miner/offer.js'
@@ -126,6 +127,15 @@ describe('miner', () => {
     assert.equal(statusOf(view('cancelled', 'QUEUE_CANCELLED')).status, 'failed')
     assert.equal(statusOf(view('failed', 'QUEUE_DEADLINE')).status, 'timeout')
     assert.equal(statusOf(view('failed', 'FETCH_STATUS')).error_message, 'FETCH_STATUS')
+  })
+
+  it('chooses as many slots as still raise the output by a tenth', () => {
+    const steps = (...rates: number[]) =>
+      rates.map((jobsPerMinute, n) => ({ slots: 2 ** n, jobsPerMinute }))
+    assert.equal(chooseSlots(steps(10, 19, 30, 31)), 4)
+    assert.equal(chooseSlots(steps(10, 10.5, 30)), 1)
+    assert.equal(chooseSlots(steps(10)), 1)
+    assert.equal(chooseSlots([]), 1)
   })
 
   it('adds its lanes up to one capacity', () => {

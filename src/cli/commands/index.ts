@@ -2,6 +2,7 @@ import type { Command } from '../command.js'
 
 /** Every verb, loaded when it is used: `subreel doctor` does not load the chain library. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  'bench-host': async () => (await import('./bench-host.js')).command,
   config: async () => (await import('./config.js')).command,
   devnet: async () => (await import('./devnet.js')).command,
   doctor: async () => (await import('./doctor.js')).command,
