@@ -93,17 +93,26 @@ const toRao = (whole: number): bigint => BigInt(Math.round(whole * RAO))
 /** Writes block 0. */
 export function writeGenesis(context: Context, options: GenesisOptions): void {
   const { state } = context
-  for (const [name, tao] of Object.entries(options.accounts)) {
-    mint(state, accountOf(name), toRao(tao))
+  const known = new Map<KeyName, AccountId>()
+  /** Deriving a key takes milliseconds, and many neurons share a coldkey. */
+  const accountFor = (name: KeyName): AccountId => {
+    const account = known.get(name) ?? accountOf(name)
+    known.set(name, account)
+    return account
   }
-  state.write(Sudo.Key, [], accountOf('//Alice'))
+  for (const [name, tao] of Object.entries(options.accounts)) {
+    mint(state, accountFor(name), toRao(tao))
+  }
+  state.write(Sudo.Key, [], accountFor('//Alice'))
   state.write(Subtensor.StakeThreshold, [], toRao(options.stakeThreshold ?? 0))
   state.write(Subtensor.NetworksAdded, [0], true)
-  for (const subnet of options.subnets) writeSubnet(state, subnet)
+  for (const subnet of options.subnets) writeSubnet(state, subnet, accountFor)
   state.write(Subtensor.TotalNetworks, [], options.subnets.length + 1)
 }
 
-function writeSubnet(state: View, subnet: GenesisSubnet): void {
+type AccountFor = (name: KeyName) => AccountId
+
+function writeSubnet(state: View, subnet: GenesisSubnet, accountFor: AccountFor): void {
   const { netuid } = subnet
   if (!Number.isInteger(netuid) || netuid < 1 || netuid > 4095) {
     throw new DevnetError(
@@ -114,14 +123,14 @@ function writeSubnet(state: View, subnet: GenesisSubnet): void {
   state.write(Subtensor.NetworksAdded, [netuid], true)
   state.write(Subtensor.SubtokenEnabled, [netuid], true)
   state.write(Subtensor.SubnetMechanism, [netuid], 1)
-  state.write(Subtensor.SubnetOwner, [netuid], accountOf(subnet.owner ?? '//Alice'))
+  state.write(Subtensor.SubnetOwner, [netuid], accountFor(subnet.owner ?? '//Alice'))
   if (subnet.ownerHotkey !== undefined) {
-    state.write(Subtensor.SubnetOwnerHotkey, [netuid], accountOf(subnet.ownerHotkey))
+    state.write(Subtensor.SubnetOwnerHotkey, [netuid], accountFor(subnet.ownerHotkey))
   }
   state.write(Subtensor.FirstEmissionBlockNumber, [netuid], 1n)
   writeHyperparameters(state, netuid, subnet.hyperparameters ?? {})
   subnet.neurons?.forEach((neuron, uid) => {
-    writeNeuron(state, netuid, uid, neuron)
+    writeNeuron(state, { netuid, uid }, neuron, accountFor)
   })
 }
 
@@ -148,9 +157,14 @@ function writeHyperparameters(state: View, netuid: number, values: GenesisHyperp
   set(of.MechanismCountCurrent, values.mechanisms)
 }
 
-function writeNeuron(state: View, netuid: number, uid: number, neuron: GenesisNeuron): void {
-  const hotkey = accountOf(neuron.hotkey)
-  associate(state, accountOf(neuron.coldkey ?? '//Alice'), hotkey)
+function writeNeuron(
+  state: View,
+  { netuid, uid }: { readonly netuid: number; readonly uid: number },
+  neuron: GenesisNeuron,
+  accountFor: AccountFor,
+): void {
+  const hotkey = accountFor(neuron.hotkey)
+  associate(state, accountFor(neuron.coldkey ?? '//Alice'), hotkey)
   placeNeuron(state, netuid, uid, hotkey, 0)
   setStake(state, hotkey, netuid, toRao(neuron.stake ?? 0))
   if (neuron.validatorPermit === true) {

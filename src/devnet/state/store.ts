@@ -1,3 +1,6 @@
+/** Hex characters of a pallet's and an item's hash. */
+const ITEM_CHARS = 64
+
 interface Version {
   readonly height: number
   /** `undefined`: deleted at this height. */
@@ -20,6 +23,8 @@ export interface RawState {
  */
 export class StateStore {
   readonly #versions = new Map<string, Version[]>()
+  /** Keys by their first 32 bytes, pallet and item: listing one item need not look at the others. */
+  readonly #items = new Map<string, Set<string>>()
 
   get(key: string, height: number): Uint8Array | undefined {
     const versions = this.#versions.get(key)
@@ -35,8 +40,11 @@ export class StateStore {
   }
 
   keys(prefix: string, height: number): string[] {
+    const item = prefix.slice(0, ITEM_CHARS)
+    const candidates =
+      item.length === ITEM_CHARS ? (this.#items.get(item) ?? []) : this.#versions.keys()
     const found: string[] = []
-    for (const key of this.#versions.keys()) {
+    for (const key of candidates) {
       if (key.startsWith(prefix) && this.get(key, height) !== undefined) found.push(key)
     }
     return found.sort()
@@ -52,18 +60,31 @@ export class StateStore {
   /** Adds a block's changes. Heights only rise; the same height again overwrites. */
   commit(height: number, changes: Changes): void {
     for (const [key, value] of changes) {
-      const versions = this.#versions.get(key) ?? []
+      const versions = this.#versions.get(key) ?? this.#add(key)
       if (versions.at(-1)?.height === height) versions.pop()
       versions.push({ height, value })
-      this.#versions.set(key, versions)
     }
+  }
+
+  #add(key: string): Version[] {
+    const versions: Version[] = []
+    this.#versions.set(key, versions)
+    const item = key.slice(0, ITEM_CHARS)
+    const keys = this.#items.get(item) ?? new Set()
+    this.#items.set(item, keys.add(key))
+    return versions
+  }
+
+  #drop(key: string): void {
+    this.#versions.delete(key)
+    this.#items.get(key.slice(0, ITEM_CHARS))?.delete(key)
   }
 
   /** Forgets everything above `height`. */
   truncate(height: number): void {
     for (const [key, versions] of this.#versions) {
       while ((versions.at(-1)?.height ?? -1) > height) versions.pop()
-      if (versions.length === 0) this.#versions.delete(key)
+      if (versions.length === 0) this.#drop(key)
     }
   }
 
@@ -74,7 +95,7 @@ export class StateStore {
       while ((versions[stale + 1]?.height ?? Number.POSITIVE_INFINITY) <= height) stale += 1
       versions.splice(0, stale)
       const [only] = versions
-      if (versions.length === 1 && only?.value === undefined) this.#versions.delete(key)
+      if (versions.length === 1 && only?.value === undefined) this.#drop(key)
     }
   }
 }
