@@ -221,10 +221,8 @@ export class ContentComparison {
         Math.floor(((i + 1) * this.#tone.length) / 5),
       ),
     )
-    // A flat clip has no tone to measure; its brightness and colour are still held by the overlay gate.
-    const usable = this.#tone.filter((frame) => frame.reliable).length
     const frames = stretches.filter((stretch) => stretch.length > 0).map(medianTone)
-    const verdict = toneAggregate(usable === 0 ? [] : frames)
+    const verdict = toneAggregate(frames)
     const most = (pick: (frame: ToneFrame) => number): number =>
       frames.reduce((far, frame) => (Math.abs(pick(frame)) > Math.abs(far) ? pick(frame) : far), 0)
     const worst = [

@@ -18,6 +18,9 @@ export function toneCells(y: Float64Array, u: Float64Array, v: Float64Array): To
   }
 }
 
+/** Standard deviation of luma cells from which a line can be drawn through them. */
+const MIN_SPREAD = 4
+
 const UNRELIABLE: ToneFrame = { reliable: false, detected: false }
 
 /**
@@ -27,13 +30,15 @@ const UNRELIABLE: ToneFrame = { reliable: false, detected: false }
  * noise the encoder left behind, so that a coarse encode does not look like a change of tone.
  */
 export function measureTone(reference: ToneCells, result: ToneCells, grid: CellGrid): ToneFrame {
+  if (spreadOf(reference.y) < MIN_SPREAD) return measureFlat(reference, result)
   const fit = fitLine(reference.y, result.y)
   if (fit === undefined) return UNRELIABLE
   const nonlinear = curveResidual(reference.y, result.y, (r) => fit.slope * r + fit.offset)
   const curve = curveResidual(reference.y, result.y, (r) => r)
   const localAlertTiles = tilesOff(reference.y, result.y, fit, grid)
   const chroma = compareChroma(reference, result)
-  const slopeLimit = Math.max(TONE.slope, (0.6 * fit.noise) / fit.spread)
+  // Nor does a slope count that moves nothing in the picture by a level.
+  const slopeLimit = Math.max(TONE.slope, (0.6 * fit.noise) / fit.spread, 0.4 / fit.spread)
   const offsetLimit = TONE.offset + (slopeLimit - TONE.slope) * fit.meanLuma
   const detected =
     Math.abs(fit.slope - 1) >= slopeLimit ||
@@ -42,7 +47,8 @@ export function measureTone(reference: ToneCells, result: ToneCells, grid: CellG
     curve >= Math.max(TONE.toneCurveDelta, 2.8 * fit.noise) ||
     localAlertTiles >= TONE.localAlertTiles ||
     Math.abs(chroma.saturationRatio - 1) >= Math.max(TONE.saturation, 1.2 * chroma.noise) ||
-    Math.abs(chroma.hueShiftDegrees) >= Math.max(TONE.hueDegrees, 22 * chroma.noise) ||
+    Math.abs(chroma.hueShiftDegrees) >=
+      Math.max(TONE.hueDegrees, 22 * chroma.noise, chroma.roundingDegrees) ||
     chroma.chromaMeanShift >= TONE.chromaMeanShift
   return {
     reliable: true,
@@ -58,6 +64,19 @@ export function measureTone(reference: ToneCells, result: ToneCells, grid: CellG
   }
 }
 
+/** A flat picture has no slope to measure: only its brightness and its colour can be compared. */
+function measureFlat(reference: ToneCells, result: ToneCells): ToneFrame {
+  const offset = median([...result.y].map((value, i) => value - (reference.y[i] ?? 0)))
+  const { chromaMeanShift } = compareChroma(reference, result)
+  const detected = Math.abs(offset) >= TONE.offset || chromaMeanShift >= TONE.chromaMeanShift
+  return { reliable: true, detected, offset, chromaMeanShift }
+}
+
+function spreadOf(values: Float64Array): number {
+  const average = mean([...values])
+  return Math.sqrt(mean([...values].map((value) => (value - average) ** 2)))
+}
+
 interface Line {
   readonly slope: number
   readonly offset: number
@@ -68,11 +87,11 @@ interface Line {
   readonly noise: number
 }
 
-/** Least squares of result on reference over unclipped cells; `undefined` without enough signal. */
+/** Least squares of result on reference over unclipped cells; `undefined` where they do not correspond. */
 function fitLine(reference: Float64Array, result: Float64Array): Line | undefined {
   const used: number[] = []
   for (const [i, r] of reference.entries()) if (r > 6 && r < 249) used.push(i)
-  if (used.length < 40) return undefined
+  if (used.length === 0) return undefined
   const meanR = mean(used.map((i) => reference[i] ?? 0))
   const meanD = mean(used.map((i) => result[i] ?? 0))
   let rr = 0
@@ -86,7 +105,7 @@ function fitLine(reference: Float64Array, result: Float64Array): Line | undefine
     dd += d * d
   }
   const spread = Math.sqrt(rr / used.length)
-  if (spread < 4) return undefined
+  if (spread === 0) return undefined
   const slope = rd / rr
   const correlation = dd > 0 ? rd / Math.sqrt(rr * dd) : 0
   if (correlation < 0.9 || slope <= 0.5 || slope >= 1.6) return undefined
@@ -152,6 +171,8 @@ function compareChroma(
   readonly chromaMeanShift: number
   /** Noise of chroma as a share of its strength. */
   readonly noise: number
+  /** The angle by which less than a level of chroma, an encoder's rounding, turns a faint colour. */
+  readonly roundingDegrees: number
 } {
   let refEnergy = 0
   let outEnergy = 0
@@ -177,6 +198,7 @@ function compareChroma(
   ]
   return {
     noise: coloured ? deviation(differences) / Math.sqrt(refEnergy / cells) : 0,
+    roundingDegrees: coloured ? (0.8 / Math.sqrt(refEnergy / cells)) * (180 / Math.PI) : 0,
     saturationRatio: coloured ? Math.sqrt(outEnergy / refEnergy) : 1,
     hueShiftDegrees: coloured ? (Math.atan2(cross, dot) * 180) / Math.PI : 0,
     chromaMeanShift: cells > 0 ? Math.hypot(shiftB / cells, shiftR / cells) : 0,
