@@ -20,7 +20,8 @@ export function sendReply(
   const close = hangUp || (!request.complete && !isShort(request))
   if (close) headers.push('connection', 'close')
   response.writeHead(reply.status, headers)
-  if (close) response.end(body, () => request.socket.destroySoon())
+  // An injected request has no socket of net's; on Node 24 its stand-in lacks destroySoon.
+  if (close) response.end(body, () => request.socket.destroySoon?.())
   else response.end(body)
 }
 
