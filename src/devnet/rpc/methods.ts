@@ -150,7 +150,7 @@ function stateMethods(chain: DevChain): Record<string, RpcMethod> {
     chain_unsubscribeRuntimeVersion: unsubscribe,
     state_getMetadata: (params) =>
       toHex(chain.metadata(chain.runtimeAt(param(params, 0, hash)), 14)),
-    state_call: (params) => stateCall(chain, params),
+    state_call: cachedStateCall(chain),
     state_getStorage: getStorage,
     state_getStorageAt: getStorage,
     state_getStorageSize: (params) => storageAt(params, 1)?.length,
@@ -177,6 +177,26 @@ function stateMethods(chain: DevChain): Record<string, RpcMethod> {
       })
     },
     state_unsubscribeStorage: unsubscribe,
+  }
+}
+
+/** Answers of runtime APIs by block, call and arguments: many clients ask the same of one block. */
+const KEPT_ANSWERS = 32
+
+type StateCall = (params: readonly unknown[]) => string
+
+function cachedStateCall(chain: DevChain): StateCall {
+  const answers = new Map<string, string>()
+  return (params) => {
+    const block = chain.block(param(params, 2, hash))
+    const call = `${block.hash} ${param(params, 0, text)} ${toHex(param(params, 1, data))}`
+    const known = answers.get(call)
+    if (known !== undefined) return known
+    const answer = stateCall(chain, params)
+    const [oldest] = answers.keys()
+    if (answers.size >= KEPT_ANSWERS && oldest !== undefined) answers.delete(oldest)
+    answers.set(call, answer)
+    return answer
   }
 }
 
