@@ -30,9 +30,9 @@ export const DEFAULT_SETTINGS: QueueSettings = {
   prefix: DEFAULT_PREFIX,
   maxWaiting: 5,
   maxWaitMs: 60_000,
-  // Worst case from kill to restart: 6 s until the lock is gone, one sweep to notice: 9 s.
+  // Worst case from kill to restart: 6 s until the lock is gone, one sweep to notice: 8 s.
   lockMs: 6_000,
-  stalledEveryMs: 3_000,
+  stalledEveryMs: 2_000,
   maxStalls: 5,
   attempts: 3,
   backoffMs: 1_000,

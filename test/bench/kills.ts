@@ -13,8 +13,8 @@ import { processesWith } from '../support/processes.js'
 import { TestRedis } from '../support/redis.js'
 
 const KILLS = Number(process.argv[2] ?? 100)
-/** Work enough that every kill hits some, little enough that the lane is never full. */
-const AT_ONCE = 4
+/** Jobs of each round; all must be done before the next kill. */
+const AT_ONCE = 2
 
 const clock = new SystemClock()
 const rng = new SeededRng('kills')
@@ -50,34 +50,49 @@ async function statusOf(job_id: string): Promise<string> {
   return answer.ok ? answer.response.poll_response.status : `${answer.statusCode}`
 }
 
-async function open(): Promise<number> {
-  const states = await Promise.all(jobs.slice(-2 * AT_ONCE).map(statusOf))
-  return states.filter((state) => state === 'processing').length
+async function ended(job: string): Promise<string> {
+  for (;;) {
+    const state = await statusOf(job)
+    if (state !== 'processing') return state
+    await clock.sleep(200)
+  }
 }
 
 let orphans = 0
+const killedAtMs: number[] = []
 for (let n = 0; n < KILLS; n += 1) {
-  while ((await open()) < AT_ONCE) await submit()
+  for (let more = 0; more < AT_ONCE; more += 1) await submit()
   await clock.sleep(rng.int(4_000))
+  killedAtMs.push(clock.now())
   await worker.end('SIGKILL')
   await clock.sleep(100)
   orphans += (await processesWith(join(dir, 'temp', 'subreel-work'))).length
   worker = await start('worker')
+  for (const job of jobs.slice(-AT_ONCE)) await ended(job)
 }
 const states = new Map<string, number>()
 for (const job of jobs) {
-  let state = await statusOf(job)
-  while (state === 'processing') {
-    await clock.sleep(250)
-    state = await statusOf(job)
-  }
+  const state = await ended(job)
   states.set(state, (states.get(state) ?? 0) + 1)
 }
 const client = new Redis(redis.url)
 const completed = new Map<string, number>()
-for (const [, fields] of await client.xrange('{subreel}:lane-upscale:events', '-', '+')) {
+/** From each kill to the next start of a job that had been running. */
+const restarts: number[] = []
+const startedAtMs = new Map<string, number>()
+for (const [at, fields] of await client.xrange('{subreel}:lane-upscale:events', '-', '+')) {
   const of = (name: string) => fields[fields.indexOf(name) + 1] ?? ''
-  if (of('event') === 'completed') completed.set(of('jobId'), (completed.get(of('jobId')) ?? 0) + 1)
+  const id = of('jobId')
+  const atMs = Number(at.split('-')[0])
+  if (of('event') === 'active') {
+    const before = startedAtMs.get(id)
+    const kill = killedAtMs.find(
+      (killMs) => before !== undefined && before < killMs && killMs < atMs,
+    )
+    if (kill !== undefined) restarts.push(atMs - kill)
+    startedAtMs.set(id, atMs)
+  }
+  if (of('event') === 'completed') completed.set(id, (completed.get(id) ?? 0) + 1)
 }
 client.disconnect()
 const twice = [...completed.values()].filter((count) => count > 1).length
@@ -85,6 +100,9 @@ const entries = await readdir(join(dir, 'temp', 'subreel-work'), { recursive: tr
 const left = entries.filter((name) => name.includes('/')).length
 console.log(
   `${KILLS} kills, ${jobs.length} jobs: ${completed.size} completed, ${twice} twice, ${orphans} tools left running, ${left} files left`,
+)
+console.log(
+  `${restarts.length} jobs were hit and started again, the slowest ${Math.max(0, ...restarts)} ms after the kill`,
 )
 console.log(`last word of the polls: ${JSON.stringify(Object.fromEntries(states))}`)
 await bob.close()
