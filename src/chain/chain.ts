@@ -19,6 +19,12 @@ import { Uplink, type UplinkOptions } from './uplink.js'
 import { bigUint, uint } from './values.js'
 import { WeightSetter } from './weights.js'
 
+/**
+ * bittensor 10.5.0 as a number, what its validators send as version key: the vectors are prepared as
+ * that version does.
+ */
+export const SDK_WEIGHTS_VERSION = 10_005_000n
+
 export interface ChainOptions {
   /** ws:// and wss:// URLs of one network, in order of preference. */
   readonly endpoints: readonly string[]
@@ -26,7 +32,7 @@ export interface ChainOptions {
   readonly genesisHash?: string
   /** Where weights and salts are kept. Default: memory, which forgets them with the process. */
   readonly ledger?: WeightLedger
-  /** What this validator implements, compared with the subnet's weights version. Default 0. */
+  /** Sent with weights; a subnet refuses one below its own. Default: what bittensor 10.5.0 sends. */
   readonly weightsVersion?: bigint
   readonly clock?: Clock
   readonly rng?: Rng
@@ -103,7 +109,7 @@ export function createChain(options: ChainOptions): Chain {
     ledger: options.ledger ?? new MemoryWeightLedger(),
     rng,
     log,
-    versionKey: options.weightsVersion ?? 0n,
+    versionKey: options.weightsVersion ?? SDK_WEIGHTS_VERSION,
     startedAt: () => startedAt ?? 0,
     ...(metrics === undefined ? {} : { metrics }),
   })

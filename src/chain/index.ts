@@ -1,5 +1,5 @@
 export { checkServable } from './address.js'
-export { type ChainOptions, createChain } from './chain.js'
+export { type ChainOptions, createChain, SDK_WEIGHTS_VERSION } from './chain.js'
 export { classify, type Refusal, type RefusalAction } from './classify.js'
 export {
   blocksUntilNextEpoch,

@@ -190,6 +190,9 @@ export class Submitter {
           const refusal = await this.#send(link, sent, within)
           endpoint = link.endpoint
           if (refusal !== undefined) {
+            // An earlier send that was never answered may be what used the nonce: look at the newest
+            // block, which may not have been announced yet, before believing the refusal.
+            await link.pollHead({ signal: within })
             const found = await this.#scan(link, sent, next, within)
             return found.result ?? refusal
           }

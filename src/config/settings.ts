@@ -178,6 +178,13 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'Score without setting weights on chain.',
   }),
+  'neuron.weights_version': setting({
+    env: 'SUBREEL_WEIGHTS_VERSION',
+    schema: int({ min: 0 }),
+    default: '10005000',
+    for: ['validator'],
+    help: 'Version key sent with weights; a subnet refuses one below its own. Default: that of bittensor 10.5.0.',
+  }),
   'neuron.data_dir': setting({
     env: 'SUBREEL_DATA_DIR',
     schema: text(),

@@ -29,6 +29,7 @@ export function openChain(
     rng,
     log: log.child({ component: 'chain' }),
     metrics: createMetrics(registry),
+    weightsVersion: BigInt(config['neuron.weights_version']),
     ...parts,
   })
 }

@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Chain, FileWeightLedger, MemoryWeightLedger } from '#src/chain/index.js'
+import {
+  type Chain,
+  discoverPublicIp,
+  FileWeightLedger,
+  MemoryWeightLedger,
+} from '#src/chain/index.js'
 import { RpcSocket } from '#src/chain/socket.js'
 import type { Devnet } from '#src/devnet/index.js'
 import { SystemClock } from '#src/lib/clock.js'
+import { GuardedFetcher } from '#src/lib/http/index.js'
 import { toNetuid, toUid } from '#src/protocol/units.js'
 import { advance, clientOf, miner, startTestnet, validator } from '../support/chain-harness.js'
 import { FlakyProxy } from '../support/flaky-proxy.js'
@@ -89,8 +98,9 @@ describe('losing endpoints', () => {
 
   it('fails within its deadline while every endpoint is gone, and works when one is back', async () => {
     await using only = await FlakyProxy.before(net.url)
-    await using chain = clientOf([net], { endpoints: [only.url], operationTimeoutMs: 4_000 })
-    await chain.head()
+    await using chain = clientOf([net], { endpoints: [only.url], operationTimeoutMs: 1_000 })
+    await using patient = clientOf([net], { endpoints: [only.url] })
+    await patient.head()
     only.mode = 'refuse'
     await assert.rejects(chain.hyperparameters(netuid), { code: 'CHAIN_UNREACHABLE' })
     const abort = new AbortController()
@@ -98,7 +108,7 @@ describe('losing endpoints', () => {
     abort.abort(new Error('enough'))
     await aborted
     only.mode = 'pass'
-    assert.equal((await chain.setWeights(validator, request)).outcome, 'included')
+    assert.equal((await patient.setWeights(validator, request)).outcome, 'included')
   })
 
   it('knows what became of an extrinsic whose endpoint was lost after sending', async () => {
@@ -117,6 +127,40 @@ describe('losing endpoints', () => {
     const result = await served
     assert.equal(result.outcome, 'included')
     assert.equal(second.accepted, 1)
+  })
+})
+
+describe('serving', () => {
+  it('announces an axon with a certificate, once', async () => {
+    await using net = await startTestnet({ servingRateLimit: 0 })
+    net.advance(5)
+    await using chain = clientOf([net])
+    const certificate = Uint8Array.from([1, ...new Uint8Array(32).fill(7)])
+    const axon = { netuid, ip: '10.0.0.1', port: 80, version: 1, certificate }
+    assert.equal((await chain.serveAxon(miner, axon)).outcome, 'included')
+    assert.equal((await chain.serveAxon(miner, axon)).outcome, 'unchanged')
+    const other = Uint8Array.from([1, ...new Uint8Array(32).fill(8)])
+    const renewed = await chain.serveAxon(miner, { ...axon, certificate: other })
+    assert.equal(renewed.outcome, 'included')
+  })
+
+  it('discovers the public address from the first service that knows one', async () => {
+    const answers = ['not an address', '10.1.2.3', '198.51.100.7\n', '8.8.4.4\n']
+    const server = createServer((request, response) => {
+      response.end(answers[Number(request.url?.slice(1))] ?? '')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const services = answers.map((_, i) => `http://127.0.0.1:${port}/${i}`)
+    const fetcher = new GuardedFetcher({ allowPrivate: true })
+    assert.equal(await discoverPublicIp({ services, fetcher }), '8.8.4.4')
+    await assert.rejects(discoverPublicIp({ services: services.slice(0, 2), fetcher }), {
+      code: 'CHAIN_ADDRESS_UNKNOWN',
+    })
+    server.close()
+    server.closeAllConnections()
+    await once(server, 'close')
   })
 })
 

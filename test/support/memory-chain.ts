@@ -10,6 +10,7 @@ import {
   type Neuron,
   processWeights,
   quantise,
+  SDK_WEIGHTS_VERSION,
   type Submission,
   type WeightsMethod,
   type WeightsRequest,
@@ -208,7 +209,7 @@ export class MemoryChain implements Chain {
     this.#checkSubnet(request.netuid)
     const neuron = this.#find(hotkey)
     if (neuron === undefined) return refuse('HotKeyNotRegisteredInSubNet')
-    if (this.hyper.weightsVersion > (request.versionKey ?? 0n)) {
+    if (this.hyper.weightsVersion > (request.versionKey ?? SDK_WEIGHTS_VERSION)) {
       return refuse('IncorrectWeightVersionKey')
     }
     const next = neuron.lastUpdate === 0 ? 0 : neuron.lastUpdate + this.hyper.weightsRateLimit

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { ChainError } from '#src/chain/errors.js'
 import { diffMetagraphs, type Metagraph, resolveNetwork } from '#src/chain/index.js'
 import { MemoryWeightLedger, type WeightEntry } from '#src/chain/ledger.js'
+import { fetchMetadata, type MetadataCache } from '#src/chain/metadata.js'
+import type { Transport } from '#src/chain/socket.js'
 import { eraDeath, nameDispatchError } from '#src/chain/submit.js'
 import { toNetuid } from '#src/protocol/units.js'
 import { signerFromUri } from '#src/wallet/index.js'
@@ -51,6 +54,52 @@ describe('metagraph changes', () => {
       diffMetagraphs(short, before).map(({ kind, uid }) => `${kind} ${uid}`),
       ['registered 3'],
     )
+  })
+})
+
+describe('metadata', () => {
+  const genesis = `0x${'11'.repeat(32)}`
+  const transport = (
+    answer: (method: string, params: readonly unknown[]) => unknown,
+  ): Transport => ({
+    endpoint: 'ws://node',
+    isOpen: true,
+    request: async (method, params) => {
+      if (method === 'chain_getBlockHash') return genesis
+      if (method === 'state_getRuntimeVersion') return { specVersion: 393 }
+      return answer(method, params)
+    },
+    subscribe: async () => '1',
+    unsubscribe: async () => {},
+    onClose: () => {},
+    close: () => {},
+  })
+  const at = (version: number) => `0x${version.toString(16).padStart(2, '0')}000000`
+
+  it('takes the newest version there is, and once per runtime', async () => {
+    const cache: MetadataCache = new Map()
+    let calls = 0
+    const node = transport((_method, [, argument]) => {
+      calls += 1
+      return argument === at(15) ? '0x010c6d6574' : '0x00'
+    })
+    const expected = { [`${genesis}-393`]: '0x6d6574' }
+    assert.deepEqual(await fetchMetadata(node, cache), expected)
+    assert.deepEqual(await fetchMetadata(node, cache), expected)
+    assert.equal(calls, 2)
+  })
+
+  it('asks the old way only a node that says it has no newer version', async () => {
+    const old = transport((method) => {
+      if (method === 'state_getMetadata') return '0x6f6c64'
+      throw new ChainError({ code: 'CHAIN_RPC_FAILED', method, rpcCode: -32_601 }, 'no such method')
+    })
+    assert.deepEqual(await fetchMetadata(old, new Map()), { [`${genesis}-393`]: '0x6f6c64' })
+    const slow = transport((method) => {
+      if (method === 'state_getMetadata') return '0x6f6c64'
+      throw new ChainError({ code: 'CHAIN_TIMEOUT', method, timeoutMs: 1 }, 'late')
+    })
+    await assert.rejects(fetchMetadata(slow, new Map()), { code: 'CHAIN_TIMEOUT' })
   })
 })
 
