@@ -12,6 +12,8 @@ export interface FloodLimits {
   readonly refusedPerAddress: RateLimit
   /** An address over its budget is not even listened to for so long, in milliseconds. */
   readonly shunMs: number
+  /** Its connections are held so long, unread, before they are closed, in milliseconds. */
+  readonly holdMs: number
 }
 
 export const FLOOD_LIMITS: FloodLimits = {
@@ -20,6 +22,7 @@ export const FLOOD_LIMITS: FloodLimits = {
   forgedInAll: { perSecond: 200, burst: 400 },
   refusedPerAddress: { perSecond: 100, burst: 2000 },
   shunMs: 10_000,
+  holdMs: 5000,
 }
 
 const KNOWN = 16_384

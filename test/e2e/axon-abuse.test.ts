@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
-import { type Axon, type AxonOptions, createAxon, serve } from 'subreel/axon'
+import { type Axon, type AxonOptions, createAxon, FLOOD_LIMITS, serve } from 'subreel/axon'
 import { LengthCheck, prepareRequest } from 'subreel/protocol'
 import { signerFromUri, verifySignature } from 'subreel/wallet'
 import { KEYS, PeerMap } from '../support/axon.js'
@@ -135,6 +135,7 @@ describe('a flood of forged requests', () => {
     for (const victim of victims) peers.add(victim)
     const port = await listening({
       peers,
+      floodLimits: { ...FLOOD_LIMITS, holdMs: 10 },
       verifier: {
         verify: (input) => {
           verified += 1

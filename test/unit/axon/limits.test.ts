@@ -54,6 +54,7 @@ describe('flood guard', () => {
     forgedInAll: { perSecond: 1, burst: 8 },
     refusedPerAddress: { perSecond: 1, burst: 10 },
     shunMs: 10_000,
+    holdMs: 5000,
   }
 
   it('stops checking a claim that failed too often, and that one alone', () => {
