@@ -101,7 +101,7 @@ export class Axon implements Closable {
   }
 
   #build(): FastifyInstance {
-    const { connections, floodLimits, mount } = this.#settings
+    const { clock, connections, floodLimits, mount } = this.#settings
     const app = fastify({
       bodyLimit: connections.bodyBytes,
       serverFactory: (handler) => {
@@ -116,6 +116,7 @@ export class Axon implements Closable {
           shuns: (address) => this.#pipeline.shuns(address),
           onRefused: () => this.#metrics.connectionRefused(),
           holdMs: floodLimits.holdMs,
+          clock,
         })
         return server
       },

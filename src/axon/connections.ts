@@ -1,5 +1,6 @@
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Clock } from '../lib/clock.js'
 import type { ConnectionLimits } from './options.js'
 
 /** Sockets of one shunned address that are held rather than closed. */
@@ -10,6 +11,7 @@ export interface DoorHooks {
   readonly onRefused: () => void
   /** A shunned socket is left unread for so long before it is closed, in milliseconds. */
   readonly holdMs: number
+  readonly clock: Clock
 }
 
 /**
@@ -57,7 +59,12 @@ export function limitConnections(
     }
     held.add(socket)
     socket.pause()
-    socket.setTimeout(hooks.holdMs, () => socket.destroy())
+    const gone = new AbortController()
+    socket.once('close', () => gone.abort())
+    hooks.clock.sleep(hooks.holdMs, gone.signal).then(
+      () => socket.destroy(),
+      () => {},
+    )
   })
   return () => {
     for (const socket of held) socket.destroy()
