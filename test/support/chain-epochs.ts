@@ -6,6 +6,8 @@ import { advance, clientOf, startTestnet, validator } from './chain-harness.js'
 import { FlakyProxy } from './flaky-proxy.js'
 
 const WINDOW_BLOCKS = 10
+/** Shorter than a window, as on real subnets: weights set late must not shut the next window. */
+const RATE_LIMIT_BLOCKS = 5
 const netuid = toNetuid(1)
 
 /** What the pool, the node and the runtime say now and then to a well-made extrinsic. */
@@ -37,7 +39,7 @@ export interface EpochsRun {
  */
 export async function simulateEpochs(epochs: number): Promise<EpochsRun> {
   const rng = new SeededRng('a thousand epochs')
-  await using net = await startTestnet({ weightsRateLimit: WINDOW_BLOCKS }, { runtime: 393 })
+  await using net = await startTestnet({ weightsRateLimit: RATE_LIMIT_BLOCKS }, { runtime: 393 })
   net.advance(20)
   await using first = await FlakyProxy.before(net.url)
   await using second = await FlakyProxy.before(net.url)
