@@ -10,7 +10,7 @@ describe('the package', () => {
   for (const path of Object.keys(paths).filter((name) => !name.endsWith('.json'))) {
     it(`can be imported as subreel${path.slice(1)}`, async () => {
       const library = await import(`subreel${path.slice(1)}`)
-      assert.ok(Object.keys(library).length > 3)
+      assert.ok(Object.keys(library).length > 1)
     })
   }
 })
