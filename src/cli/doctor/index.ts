@@ -3,6 +3,7 @@ import type { Check, CheckContext, CheckResult } from './check.js'
 import { clockCheck, diskCheck, ffmpegCheck, gpuCheck, nodeCheck, portsCheck } from './machine.js'
 import { modelsCheck } from './models.js'
 import { redisCheck } from './redis.js'
+import { storeCheck } from './store.js'
 import { walletCheck } from './wallet.js'
 
 /** All checks, in the order they print. Add yours here. */
@@ -10,6 +11,7 @@ export const CHECKS: readonly Check[] = [
   nodeCheck,
   ffmpegCheck,
   redisCheck,
+  storeCheck,
   gpuCheck,
   modelsCheck,
   clockCheck,

@@ -1,0 +1,33 @@
+import { runDaemon } from '#src/lib/daemon.js'
+import { createLog } from '#src/lib/log.js'
+
+/** A daemon whose work never ends by itself. Argument: the grace period in milliseconds. */
+process.exitCode = await runDaemon(
+  {
+    name: 'stubborn',
+    log: createLog('stubborn'),
+    graceMs: Number(process.argv[2]),
+    admin: { host: '127.0.0.1', port: 0 },
+  },
+  async ({ admin, aborting, resources, log }) => {
+    resources.defer('first', () =>
+      log.info({ event: 'test.closed', order: 'first opened' }, 'closed'),
+    )
+    resources.defer('second', () =>
+      log.info({ event: 'test.closed', order: 'second opened' }, 'closed'),
+    )
+    admin.addCheck('moon', async () => {
+      throw new Error('the moon is away')
+    })
+    const working = setInterval(() => {}, 1000)
+    return {
+      drained: () =>
+        new Promise((resolve) => {
+          aborting.addEventListener('abort', () => {
+            clearInterval(working)
+            resolve()
+          })
+        }),
+    }
+  },
+)
