@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from '#src/config/index.js'
 import type { Daemon, DaemonContext } from '#src/lib/daemon.js'
-import { connectWorker } from '#src/queue/index.js'
+import { connectWorker, whenReady } from '#src/queue/index.js'
 import {
   createMetrics,
   keepSwept,
@@ -14,6 +14,7 @@ import {
 import { SERVICE_PORTS } from '../ports.js'
 
 const ORPHANS_EVERY_MS = 300_000
+const REDIS_START_MS = 5_000
 
 /** Deletes results whose time is over, as a process of its own. */
 export async function startDeleter(
@@ -27,6 +28,8 @@ export async function startDeleter(
   resources.use('store', store)
   const redis = connectWorker(config['redis.url'].reveal(), log, 'deleter')
   resources.defer('redis', () => redis.disconnect())
+  // Ready before the first request says so; without Redis it starts all the same and waits for it.
+  await whenReady(redis, REDIS_START_MS).catch(() => {})
   const retention = new Retention(
     {
       folders: Object.values(RESULT_FOLDERS),
