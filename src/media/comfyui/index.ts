@@ -1,0 +1,6 @@
+export * from './errors.js'
+export { type FirewallOptions, WorkflowFirewall } from './firewall.js'
+export type { Link, Workflow, WorkflowNode } from './graph.js'
+export { DEFAULT_LIMITS, type WorkflowLimits } from './limits.js'
+export { type Missing, type MissingModel, type MissingNode, missingFrom } from './missing.js'
+export { type InputKind, type NodeRule, SHIPPED_NODES } from './node-rules.js'

@@ -1,0 +1,210 @@
+/**
+ * What an input of a node may be. A name in capitals (`MODEL`, `IMAGE` …) asks for a link to an output
+ * of that type; all others ask for a plain value. A trailing `?` makes the input optional.
+ *
+ * - `text`: prose; `choice`: one short word of a list; `flag`: true or false
+ * - `integer`, `number`: any within reason
+ * - `width`, `height`: pixels; `frames`: length of a clip; `batch`, `repeat`: multiply the frames
+ * - `scale`: multiplies width and height; `pad-x`, `pad-y`: add to them; `steps`: of a sampler
+ * - `model`: name of a model file; `file`: name of an uploaded input; `prefix`: name that outputs begin with
+ * - `url`: a URL, if URLs are allowed at all
+ */
+export type InputKind = string
+
+/** What the firewall knows of a node class. */
+export interface NodeRule {
+  readonly inputs: Readonly<Record<string, InputKind>>
+  /** Types of its outputs, in order. */
+  readonly outputs: readonly string[]
+  /** It saves a result: a workflow needs at least one such node. */
+  readonly saves?: boolean
+  /** Its frames are those of all its inputs together. */
+  readonly joins?: boolean
+  /** It multiplies width and height by at most this factor. */
+  readonly enlarges?: number
+  /** It reads an image of unknown size. The largest allowed size is assumed. */
+  readonly loadsImage?: boolean
+}
+
+const sampling = {
+  model: 'MODEL',
+  steps: 'steps',
+  cfg: 'number',
+  sampler_name: 'choice',
+  scheduler: 'choice',
+  positive: 'CONDITIONING',
+  negative: 'CONDITIONING',
+  latent_image: 'LATENT',
+}
+const clip = { width: 'width', height: 'height', length: 'frames', batch_size: 'batch' }
+const wanInputs = { positive: 'CONDITIONING', negative: 'CONDITIONING', vae: 'VAE', ...clip }
+const wanOutputs = ['CONDITIONING', 'CONDITIONING', 'LATENT']
+const save = { images: 'IMAGE', filename_prefix: 'prefix' }
+
+/**
+ * The classes that every server allows: those of an unmodified ComfyUI (0.3.64) that WAN 2.1 and the
+ * plain handling of images need. None of them reads a URL, runs code or writes outside its folder.
+ */
+export const SHIPPED_NODES: Readonly<Record<string, NodeRule>> = {
+  UNETLoader: { inputs: { unet_name: 'model', weight_dtype: 'choice' }, outputs: ['MODEL'] },
+  CLIPLoader: {
+    inputs: { clip_name: 'model', type: 'choice', device: 'choice?' },
+    outputs: ['CLIP'],
+  },
+  VAELoader: { inputs: { vae_name: 'model' }, outputs: ['VAE'] },
+  CLIPVisionLoader: { inputs: { clip_name: 'model' }, outputs: ['CLIP_VISION'] },
+  CheckpointLoaderSimple: { inputs: { ckpt_name: 'model' }, outputs: ['MODEL', 'CLIP', 'VAE'] },
+  UpscaleModelLoader: { inputs: { model_name: 'model' }, outputs: ['UPSCALE_MODEL'] },
+  LoraLoaderModelOnly: {
+    inputs: { model: 'MODEL', lora_name: 'model', strength_model: 'number' },
+    outputs: ['MODEL'],
+  },
+  ModelSamplingSD3: { inputs: { model: 'MODEL', shift: 'number' }, outputs: ['MODEL'] },
+  CLIPTextEncode: { inputs: { text: 'text', clip: 'CLIP' }, outputs: ['CONDITIONING'] },
+  ConditioningZeroOut: { inputs: { conditioning: 'CONDITIONING' }, outputs: ['CONDITIONING'] },
+  CLIPVisionEncode: {
+    inputs: { clip_vision: 'CLIP_VISION', image: 'IMAGE', crop: 'choice' },
+    outputs: ['CLIP_VISION_OUTPUT'],
+  },
+  EmptyHunyuanLatentVideo: { inputs: clip, outputs: ['LATENT'] },
+  EmptyLatentImage: {
+    inputs: { width: 'width', height: 'height', batch_size: 'batch' },
+    outputs: ['LATENT'],
+  },
+  WanImageToVideo: {
+    inputs: { ...wanInputs, clip_vision_output: 'CLIP_VISION_OUTPUT?', start_image: 'IMAGE?' },
+    outputs: wanOutputs,
+  },
+  WanFirstLastFrameToVideo: {
+    inputs: {
+      ...wanInputs,
+      clip_vision_start_image: 'CLIP_VISION_OUTPUT?',
+      clip_vision_end_image: 'CLIP_VISION_OUTPUT?',
+      start_image: 'IMAGE?',
+      end_image: 'IMAGE?',
+    },
+    outputs: wanOutputs,
+  },
+  KSampler: { inputs: { ...sampling, seed: 'integer', denoise: 'number' }, outputs: ['LATENT'] },
+  KSamplerAdvanced: {
+    inputs: {
+      ...sampling,
+      add_noise: 'choice',
+      noise_seed: 'integer',
+      start_at_step: 'integer',
+      end_at_step: 'integer',
+      return_with_leftover_noise: 'choice',
+    },
+    outputs: ['LATENT'],
+  },
+  VAEDecode: { inputs: { samples: 'LATENT', vae: 'VAE' }, outputs: ['IMAGE'] },
+  VAEDecodeTiled: {
+    inputs: {
+      samples: 'LATENT',
+      vae: 'VAE',
+      tile_size: 'integer',
+      overlap: 'integer',
+      temporal_size: 'integer?',
+      temporal_overlap: 'integer?',
+    },
+    outputs: ['IMAGE'],
+  },
+  VAEEncode: { inputs: { pixels: 'IMAGE', vae: 'VAE' }, outputs: ['LATENT'] },
+  RepeatLatentBatch: { inputs: { samples: 'LATENT', amount: 'repeat' }, outputs: ['LATENT'] },
+  LatentUpscaleBy: {
+    inputs: { samples: 'LATENT', upscale_method: 'choice', scale_by: 'scale' },
+    outputs: ['LATENT'],
+  },
+  LoadImage: {
+    inputs: { image: 'file', upload: 'choice?' },
+    outputs: ['IMAGE', 'MASK'],
+    loadsImage: true,
+  },
+  LoadAudio: { inputs: { audio: 'file' }, outputs: ['AUDIO'] },
+  EmptyImage: {
+    inputs: { width: 'width', height: 'height', batch_size: 'batch', color: 'integer' },
+    outputs: ['IMAGE'],
+  },
+  ImageScale: {
+    inputs: {
+      image: 'IMAGE',
+      upscale_method: 'choice',
+      width: 'width',
+      height: 'height',
+      crop: 'choice',
+    },
+    outputs: ['IMAGE'],
+  },
+  ImageScaleBy: {
+    inputs: { image: 'IMAGE', upscale_method: 'choice', scale_by: 'scale' },
+    outputs: ['IMAGE'],
+  },
+  ImageUpscaleWithModel: {
+    inputs: { upscale_model: 'UPSCALE_MODEL', image: 'IMAGE' },
+    outputs: ['IMAGE'],
+    enlarges: 4,
+  },
+  ImageCrop: {
+    inputs: { image: 'IMAGE', width: 'width', height: 'height', x: 'integer', y: 'integer' },
+    outputs: ['IMAGE'],
+  },
+  ImagePadForOutpaint: {
+    inputs: {
+      image: 'IMAGE',
+      left: 'pad-x',
+      right: 'pad-x',
+      top: 'pad-y',
+      bottom: 'pad-y',
+      feathering: 'integer',
+    },
+    outputs: ['IMAGE', 'MASK'],
+  },
+  ImageInvert: { inputs: { image: 'IMAGE' }, outputs: ['IMAGE'] },
+  ImageBlur: {
+    inputs: { image: 'IMAGE', blur_radius: 'integer', sigma: 'number' },
+    outputs: ['IMAGE'],
+  },
+  ImageSharpen: {
+    inputs: { image: 'IMAGE', sharpen_radius: 'integer', sigma: 'number', alpha: 'number' },
+    outputs: ['IMAGE'],
+  },
+  ImageBlend: {
+    inputs: { image1: 'IMAGE', image2: 'IMAGE', blend_factor: 'number', blend_mode: 'choice' },
+    outputs: ['IMAGE'],
+  },
+  ImageAddNoise: {
+    inputs: { image: 'IMAGE', seed: 'integer', strength: 'number' },
+    outputs: ['IMAGE'],
+  },
+  ImageBatch: { inputs: { image1: 'IMAGE', image2: 'IMAGE' }, outputs: ['IMAGE'], joins: true },
+  RepeatImageBatch: { inputs: { image: 'IMAGE', amount: 'repeat' }, outputs: ['IMAGE'] },
+  ImageFromBatch: {
+    inputs: { image: 'IMAGE', batch_index: 'integer', length: 'frames' },
+    outputs: ['IMAGE'],
+  },
+  CreateVideo: {
+    inputs: { images: 'IMAGE', fps: 'number', audio: 'AUDIO?' },
+    outputs: ['VIDEO'],
+  },
+  SaveVideo: {
+    inputs: { video: 'VIDEO', filename_prefix: 'prefix', format: 'choice', codec: 'choice' },
+    outputs: [],
+    saves: true,
+  },
+  SaveWEBM: {
+    inputs: { ...save, codec: 'choice', fps: 'number', crf: 'number' },
+    outputs: [],
+    saves: true,
+  },
+  SaveAnimatedWEBP: {
+    inputs: { ...save, fps: 'number', lossless: 'flag', quality: 'integer', method: 'choice' },
+    outputs: [],
+    saves: true,
+  },
+  SaveAnimatedPNG: {
+    inputs: { ...save, fps: 'number', compress_level: 'integer' },
+    outputs: [],
+    saves: true,
+  },
+  SaveImage: { inputs: save, outputs: [], saves: true },
+}
