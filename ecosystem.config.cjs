@@ -7,13 +7,21 @@ const app = (name, script, extra = {}) => ({
   exec_mode: 'fork',
   instances: 1,
   autorestart: true,
-  // Eleven crashes in a row and it stays down: somebody must look.
-  max_restarts: 10,
-  min_uptime: '10s',
-  restart_delay: 1000,
+  // Ten restarts; at the eleventh crash within a minute of its start it stays down, 'errored':
+  // somebody must look. pm2 gives up at this number of crashes, so it is one more than the restarts.
+  // It counts them for max_restarts * min_uptime (11 minutes) from the start of the app.
+  max_restarts: 11,
+  min_uptime: '60s',
+  // No restart_delay: with one, pm2 shows what it gave up as 'waiting restart' for ever.
   // Above shutdown.grace_seconds (30): running work is finished, not killed.
   kill_timeout: 45_000,
+  // The signal goes to the process alone: its ffmpeg children must finish the work under way.
+  treekill: false,
   time: false,
+  // pm2's own probe keeps the process alive after its end: a bad setting would look "online".
+  pmx: false,
+  // One log per name, without the number of the process.
+  merge_logs: true,
   ...extra,
 })
 
