@@ -1,5 +1,6 @@
 import {
   chromaGate,
+  exceedsTone,
   type FrameColour,
   grayGate,
   type ToneFrame,
@@ -139,10 +140,17 @@ export class ContentComparison {
     }
   }
 
-  /** Verdicts on everything seen. `allowFrozenTail`: frames at the end that an upscaler may repeat. */
+  /**
+   * Verdicts on everything seen. `allowFrozenTail`: frames at the end that an upscaler may repeat.
+   * `toneFactor`: how many times the limits of tone apply; an upscaler reconstructs, and differs more.
+   */
   gates(
     count: { readonly reference: number; readonly result: number },
-    options: { readonly allowFrozenTail: number; readonly sameCodec: boolean },
+    options: {
+      readonly allowFrozenTail: number
+      readonly sameCodec: boolean
+      readonly toneFactor: number
+    },
   ): readonly GateOutcome[] {
     const counted = gate(
       'frame-count',
@@ -169,7 +177,7 @@ export class ContentComparison {
       frameList('frame-order', this.#misplaced, misplacedMax, 'nearer to a neighbour’s moment'),
       this.#grayGate(),
       this.#chromaGate(),
-      this.#toneGate(),
+      this.#toneGate(options.toneFactor),
       this.#overlayGate(),
       gate(
         'unchanged-input',
@@ -202,8 +210,8 @@ export class ContentComparison {
     )
   }
 
-  #toneGate(): GateOutcome {
-    const { verdict, worst } = this.tone()
+  #toneGate(factor: number): GateOutcome {
+    const { verdict, worst } = this.tone(factor)
     if (!verdict.detected) return passed('tone', `tone kept: ${worst}`)
     return failed(
       'tone',
@@ -214,14 +222,17 @@ export class ContentComparison {
   }
 
   /** Five stretches of the clip, each judged by its middle frame. */
-  tone(): { readonly verdict: ToneVerdict; readonly worst: string } {
+  tone(factor = 1): { readonly verdict: ToneVerdict; readonly worst: string } {
     const stretches = Array.from({ length: 5 }, (_, i) =>
       this.#tone.slice(
         Math.floor((i * this.#tone.length) / 5),
         Math.floor(((i + 1) * this.#tone.length) / 5),
       ),
     )
-    const frames = stretches.filter((stretch) => stretch.length > 0).map(medianTone)
+    const frames = stretches
+      .filter((stretch) => stretch.length > 0)
+      .map(medianTone)
+      .map((frame) => (factor === 1 ? frame : { ...frame, detected: exceedsTone(frame, factor) }))
     const verdict = toneAggregate(frames)
     const most = (pick: (frame: ToneFrame) => number): number =>
       frames.reduce((far, frame) => (Math.abs(pick(frame)) > Math.abs(far) ? pick(frame) : far), 0)
