@@ -51,7 +51,7 @@ const MINERS = [
     what: 'the same; its worker is killed in the middle of a task',
   },
   { name: 'slow', uri: '//Slow', what: 'the same on a machine that takes its time' },
-  { name: 'cheat', uri: '//Cheat', what: 'sharpens and starves what it was given' },
+  { name: 'cheat', uri: '//Cheat', what: 'sells bicubic as upscaling, sharpens starved encodes' },
 ]
 
 // The chain refuses 127.0.0.1 as an axon's address; on Linux all of 127/8 is this machine.

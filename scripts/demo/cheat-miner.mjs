@@ -1,5 +1,5 @@
-// A miner that cheats: it sharpens what it was given, because sharpening pleases plain VMAF. All
-// the rest of it is the real miner.
+// A miner that cheats: it sells plain bicubic as upscaling, and sharpens starved encodes, because
+// sharpening pleases plain VMAF. All the rest of it is the real miner.
 import { join } from 'node:path'
 import { startProcess } from '../../dist/config/index.js'
 import { fileUrl, hostileInput, probeVideo, runFfmpeg } from '../../dist/media/index.js'
@@ -41,8 +41,8 @@ const encoders = { av1: 'libsvtav1', hevc: 'libx265', h264: 'libx264', vp9: 'lib
 const engines = {
   upscale: async () =>
     cheat(
-      'bicubic-unsharp',
-      ({ scale }) => `scale=iw*${scale}:ih*${scale}:flags=bicubic,${sharpen}`,
+      'bicubic',
+      ({ scale }) => `scale=iw*${scale}:ih*${scale}:flags=bicubic`,
       () => ['-c:v', 'libx264', '-crf', '30'],
     ),
   compress: async () =>
