@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { destination } from 'pino'
+import { destination, multistream } from 'pino'
 import { type Daemon, type DaemonContext, runDaemon } from '../lib/daemon.js'
 import { describeError } from '../lib/errors.js'
 import { createLog, type Logger, type LogLevel } from '../lib/log.js'
@@ -24,12 +24,16 @@ export function logLevel(config: Config): LogLevel {
   return config['logging.trace'] ? 'trace' : config['logging.debug'] ? 'debug' : 'info'
 }
 
+/** Standard output, and the file when a folder is set; SIGHUP opens the file again, as logrotate wants. */
 export function configuredLog(name: string, config: Config): Logger {
   const folder = config['logging.logging_dir']
   if (folder === undefined) return createLog(name, { level: logLevel(config) })
   mkdirSync(folder, { recursive: true })
   const file = destination({ dest: join(folder, `${name}.log`), sync: true })
-  return createLog(name, { level: logLevel(config), destination: file })
+  process.on('SIGHUP', () => file.reopen())
+  // Each stream has a level of its own: they take all, so that the log's own level can change later.
+  const streams = [process.stdout, file].map((stream) => ({ level: 'trace', stream }) as const)
+  return createLog(name, { level: logLevel(config), destination: multistream(streams) })
 }
 
 /**

@@ -50,6 +50,26 @@ describe('the chain verbs of subreel', () => {
     assert.equal(json.neurons[1].emission, '0')
   })
 
+  it('lets the doctor say which uid the hotkey has, or that it has none', async () => {
+    const words = ['doctor', '--json', '--redis.url', 'redis://127.0.0.1:1', '--netuid', '1']
+    const seen = async (hotkey: string) => {
+      const { out } = await subreel(...words, '--wallet.hotkey', hotkey)
+      const results: { check: string; status: string; message: string }[] = JSON.parse(out)
+      return results.filter(({ check }) => check === 'chain')
+    }
+    const alice = await seen('//Alice')
+    assert.deepEqual(
+      alice.map(({ status }) => status),
+      ['ok', 'ok'],
+    )
+    assert.match(alice[1]?.message ?? '', /is uid 0 of 3 in subnet 1/)
+    const eve = await seen('//Eve')
+    assert.deepEqual(
+      eve.map(({ status }) => status),
+      ['ok', 'warn'],
+    )
+  })
+
   it('says with its code that a subnet does not exist, and what words it wants', async () => {
     const absent = await subreel('metagraph', '--netuid', '9')
     assert.deepEqual([absent.code, /CHAIN_SUBNET_UNKNOWN/.test(absent.err)], [1, true], absent.err)

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const STUBBORN = fileURLToPath(new URL('../support/daemon-process.js', import.meta.url))
@@ -94,6 +95,26 @@ describe('every process', () => {
     assert.equal((await level('{"level":"loud"}')).status, 400)
   })
 
+  it('writes its log to the console and to a file, and opens the file again for logrotate', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'subreel-logs-'))
+    const child = spawn(
+      process.execPath,
+      ['dist/services/scorer/main.js', '--scorer.port', '0', '--logging.logging_dir', folder],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    children.push(child)
+    const [line] = await once(createInterface({ input: child.stdout }), 'line')
+    const file = join(folder, 'scorer.log')
+    assert.equal((await readFile(file, 'utf8')).split('\n')[0], line)
+    await rename(file, `${file}.1`)
+    child.kill('SIGHUP')
+    while (!(await readdir(folder)).includes('scorer.log')) await setImmediate()
+    child.kill('SIGTERM')
+    await once(child, 'exit')
+    assert.match(await readFile(file, 'utf8'), /process\.stopped/)
+    await rm(folder, { recursive: true })
+  })
+
   it('aborts what does not finish in its grace period, closes in reverse order and exits 0', async () => {
     const started = await startStubborn(100)
     started.child.kill('SIGTERM')
@@ -107,7 +128,7 @@ describe('every process', () => {
     const started = await startStubborn(600_000)
     started.child.kill('SIGTERM')
     while (!started.log.some(({ event }) => event === 'process.stop-requested')) {
-      await new Promise((resolve) => setImmediate(resolve))
+      await setImmediate()
     }
     started.child.kill('SIGTERM')
     assert.equal(await exitOf(started), 130)
@@ -139,6 +160,8 @@ describe('subreel doctor', () => {
       assert.deepEqual(statusOf('redis'), ['fail'])
       assert.deepEqual(statusOf('wallet'), ['fail'])
       assert.deepEqual(statusOf('store'), ['ok'])
+      assert.deepEqual(statusOf('database'), ['ok'])
+      assert.deepEqual(statusOf('chain'), ['fail'])
       assert.deepEqual(statusOf('node'), ['ok'])
       assert.ok(statusOf('ffmpeg').includes('ok'))
       for (const { check, status, fix } of results)

@@ -5,7 +5,8 @@ import { CHECKS, runChecks } from '../doctor/index.js'
 const MARK = { ok: ' ok ', warn: 'warn', fail: 'FAIL' } as const
 
 export const command: Command = {
-  summary: 'check this machine: tools, Redis, store, GPU, clock, disk, ports, wallet',
+  summary:
+    'check this machine: tools, Redis, store, database, GPU, clock, disk, ports, wallet, chain',
   usage: `usage: subreel doctor [--json] [--gpu] [settings]
 
 Each line is ok, warn or FAIL and says what to do. Exit code 1 when anything fails.
@@ -16,6 +17,7 @@ Each line is ok, warn or FAIL and says what to do. Exit code 1 when anything fai
     const { config } = loadConfig({ argv: argv.filter((word) => !own.has(word)), env: io.env })
     const results = await runChecks(CHECKS, {
       config,
+      env: io.env,
       signal: io.signal,
       gpu: argv.includes('--gpu'),
     })

@@ -12,6 +12,7 @@ export interface CheckResult {
 
 export interface CheckContext {
   readonly config: Config
+  readonly env: Readonly<Record<string, string | undefined>>
   readonly signal: AbortSignal
   /** True with `--gpu`: the slow comparison of CPU and GPU scores is wanted. */
   readonly gpu: boolean

@@ -1,5 +1,8 @@
 import { describeError } from '../../lib/errors.js'
+import { chainCheck } from './chain.js'
 import type { Check, CheckContext, CheckResult } from './check.js'
+import { databaseCheck } from './database.js'
+import { hardwareCheck } from './hardware.js'
 import { clockCheck, diskCheck, ffmpegCheck, gpuCheck, nodeCheck, portsCheck } from './machine.js'
 import { modelsCheck } from './models.js'
 import { redisCheck } from './redis.js'
@@ -12,12 +15,15 @@ export const CHECKS: readonly Check[] = [
   ffmpegCheck,
   redisCheck,
   storeCheck,
+  databaseCheck,
   gpuCheck,
   modelsCheck,
   clockCheck,
   diskCheck,
   portsCheck,
   walletCheck,
+  chainCheck,
+  hardwareCheck,
 ]
 
 export interface NamedResult extends CheckResult {
