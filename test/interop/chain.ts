@@ -29,11 +29,18 @@ interface Seen {
 const report = new Report()
 const VALIDATOR = keyOf('//Validator')
 
+/**
+ * An hour of quarter-second blocks. The SDKs seal to the round due three blocks after the next
+ * epoch begins; rounds come every 3 s, so within 6 s of it that round may be out already, and the
+ * chain refuses the commit. No machine is slow enough to come near with an epoch this long.
+ */
+const TEMPO = 14_400
+
 const subnets = (commitReveal: boolean): NonNullable<DevnetOptions['subnets']> => [
   {
     netuid: 1,
     hyperparameters: {
-      tempo: 10,
+      tempo: TEMPO,
       minAllowedWeights: 1,
       weightsRateLimit: 0,
       servingRateLimit: 0,
