@@ -82,3 +82,62 @@ export type WorkflowErrorData =
   { code: 'WORKFLOW_REFUSED'; problems: readonly WorkflowProblem[] }
 
 export class WorkflowError extends SubnetError<WorkflowErrorData> {}
+
+/** One thing that a ComfyUI server found wrong with a node of a prompt before it ran. */
+export interface ComfyNodeError {
+  readonly nodeId: string
+  readonly classType: string
+  /** ComfyUI's own word, such as `value_not_in_list` or `required_input_missing`. */
+  readonly type: string
+  readonly message: string
+  readonly input?: string
+}
+
+export type ComfyErrorData =
+  /** An address of a ComfyUI server cannot be used: write it as host, host:port or http(s)://host:port/path. */
+  | { code: 'COMFY_SERVER_BAD'; index: number; problem: string }
+  /** The server could not be reached, or the connection broke: see that it runs and listens there. */
+  | { code: 'COMFY_UNREACHABLE'; server: string; call: string }
+  /** The server did not answer a call in time: it may be overloaded. */
+  | { code: 'COMFY_TIMEOUT'; server: string; call: string; timeoutMs: number }
+  /** The server wants a token or refuses the one it got: set COMFYUI_TOKENS, one per server in the same order. */
+  | { code: 'COMFY_UNAUTHORIZED'; server: string; call: string }
+  /** The server answered with a status that the call does not expect: see the server's own log. */
+  | { code: 'COMFY_STATUS'; server: string; call: string; status: number }
+  /** The server's answer is not what ComfyUI sends: see that the address is one of a ComfyUI server. */
+  | { code: 'COMFY_REPLY_BAD'; server: string; call: string }
+  /** The server's answer or file is larger than allowed. */
+  | { code: 'COMFY_TOO_LARGE'; server: string; call: string; limitBytes: number }
+  /** The server refused the prompt; `errors` names each node at fault. Correct the workflow. */
+  | {
+      code: 'COMFY_PROMPT_REFUSED'
+      server: string
+      type: string
+      errors: readonly ComfyNodeError[]
+    }
+  /** A node failed while the prompt ran. The message of the exception says why. */
+  | {
+      code: 'COMFY_NODE_FAILED'
+      server: string
+      promptId: string
+      nodeId: string
+      classType: string
+      exception: string
+    }
+  /** A node ran out of memory: use a server with more, or a smaller or shorter clip. */
+  | {
+      code: 'COMFY_OUT_OF_MEMORY'
+      server: string
+      promptId: string
+      nodeId: string
+      classType: string
+    }
+  /** Somebody else interrupted the prompt or removed it from the server's queue. */
+  | { code: 'COMFY_INTERRUPTED'; server: string; promptId: string }
+  /** The server knows nothing of a prompt that it took: it was restarted. Run the prompt again. */
+  | { code: 'COMFY_PROMPT_LOST'; server: string; promptId: string }
+  /** The prompt did not end in its time; it was removed and interrupted. */
+  | { code: 'COMFY_RUN_TIMEOUT'; server: string; promptId: string; timeoutMs: number }
+
+/** A failure at or of a ComfyUI server. `retryable` means: another server may well succeed. */
+export class ComfyError extends SubnetError<ComfyErrorData> {}
