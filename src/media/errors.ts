@@ -34,5 +34,7 @@ export type MediaErrorData =
   | { code: 'MEDIA_PIXEL_FORMAT_UNKNOWN'; pixelFormat: string }
   /** A frame given to an encoder has the wrong number of bytes for its size and pixel format. */
   | { code: 'MEDIA_FRAME_SIZE_WRONG'; expectedBytes: number; actualBytes: number }
+  /** A package of generated files cannot be used: it is no zip, lacks outputs.json, or holds names that lead elsewhere. Make it again. */
+  | { code: 'MEDIA_PACKAGE_BAD'; detail: string }
 
 export class MediaError extends SubnetError<MediaErrorData> {}

@@ -3,6 +3,7 @@ export { BullWorkers, type BullWorkersModules, type BullWorkersOptions } from '.
 export { QueueError } from './errors.js'
 export { jobId } from './job-id.js'
 export { DEFAULT_PREFIX, DEFAULT_SETTINGS, type QueueSettings } from './lane.js'
+export { type LiveEvent, LiveFeed, type LiveState } from './live.js'
 export { createMetrics, type QueueMetrics } from './metrics.js'
 export {
   ORGANIC_STATES,

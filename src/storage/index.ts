@@ -1,4 +1,5 @@
 export { OBJECT_PATH, ObjectServer } from './builtin/server.js'
+export { loadSigningKey } from './builtin/signer.js'
 export {
   BuiltinStore,
   type BuiltinStoreModules,

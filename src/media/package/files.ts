@@ -1,0 +1,72 @@
+import { z } from 'zod'
+
+/** A file that a workflow saved, where it lies on this machine. */
+export interface OutputFile {
+  readonly nodeId: string
+  /** The list that ComfyUI names it in: `images`, `gifs`, `audio` … */
+  readonly key: string
+  readonly filename: string
+  readonly subfolder: string
+  /** `output` or `temp`. */
+  readonly type: string
+  readonly path: string
+  readonly sizeBytes: number
+}
+
+/** ComfyUI's outputs of a prompt: node id → list name → files. Lists of anything else stay as they are. */
+export const outputsSchema = z.record(z.string(), z.record(z.string(), z.unknown()))
+export type Outputs = z.output<typeof outputsSchema>
+
+const entrySchema = z.object({
+  filename: z.string().min(1),
+  subfolder: z.string().default(''),
+  type: z.string().default('output'),
+})
+
+export type OutputEntry = Omit<OutputFile, 'path' | 'sizeBytes'>
+
+/** Every file that `outputs` names, in its order. */
+export function filesOf(outputs: Outputs): OutputEntry[] {
+  return Object.entries(outputs).flatMap(([nodeId, lists]) =>
+    Object.entries(lists).flatMap(([key, list]) =>
+      (Array.isArray(list) ? list : []).flatMap((item) => {
+        const entry = entrySchema.safeParse(item)
+        return entry.success ? [{ nodeId, key, ...entry.data }] : []
+      }),
+    ),
+  )
+}
+
+/** The other way round: what outputs.json says of these files. */
+export function outputsOf(files: readonly OutputEntry[]): Outputs {
+  const outputs = new Map<string, Map<string, unknown[]>>()
+  for (const { nodeId, key, filename, subfolder, type } of files) {
+    const lists = outputs.get(nodeId) ?? new Map<string, unknown[]>()
+    outputs.set(nodeId, lists.set(key, [...(lists.get(key) ?? []), { filename, subfolder, type }]))
+  }
+  return Object.fromEntries(
+    [...outputs].map(([nodeId, lists]) => [nodeId, Object.fromEntries(lists)]),
+  )
+}
+
+/** The name of a file within a package, as subnet 99 builds it. */
+export const entryName = ({ nodeId, key, filename }: OutputEntry): string =>
+  `${nodeId}_${key}_${filename}`
+
+const MAX_NAME_BYTES = 255
+const UNSAFE = /[/\\\p{Cc}]/u
+
+/** Whether a name stays in the folder that it is unpacked into, on every system. */
+export function isPlainName(name: string): boolean {
+  return (
+    name.length > 0 &&
+    Buffer.byteLength(name) <= MAX_NAME_BYTES &&
+    !name.startsWith('.') &&
+    !UNSAFE.test(name) &&
+    !/^[A-Za-z]:/.test(name)
+  )
+}
+
+/** A short extension with its dot, or '': the only part of a stranger's name that reaches a path of ours. */
+export const extensionOf = (name: string): string =>
+  /\.[A-Za-z0-9]{1,5}$/.exec(name)?.[0].toLowerCase() ?? ''
