@@ -13,10 +13,10 @@ const fileSchema = z.object({
  */
 export function filesOf(nodeId: string, output: unknown): readonly ComfyOutput[] {
   if (typeof output !== 'object' || output === null) return []
-  return Object.values(output).flatMap((list: unknown) =>
+  return Object.entries(output).flatMap(([key, list]: [string, unknown]) =>
     (Array.isArray(list) ? list : []).flatMap((item: unknown) => {
       const file = fileSchema.safeParse(item)
-      return file.success ? [{ nodeId, ...file.data }] : []
+      return file.success ? [{ nodeId, key, ...file.data }] : []
     }),
   )
 }

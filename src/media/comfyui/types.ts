@@ -4,6 +4,8 @@ import type { Workflow } from './graph.js'
 /** A file that a node saved, as ComfyUI names it; `download` fetches it. The names are the server's: they may hold anything. */
 export interface ComfyOutput {
   readonly nodeId: string
+  /** The list that the server names it in: `images`, `gifs`, `audio` … */
+  readonly key: string
   readonly filename: string
   readonly subfolder: string
   /** `output`, `temp` or `input`. */

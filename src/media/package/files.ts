@@ -1,14 +1,9 @@
 import { z } from 'zod'
+import { filesOf as filesOfNode } from '../comfyui/outputs.js'
+import type { ComfyOutput } from '../comfyui/types.js'
 
 /** A file that a workflow saved, where it lies on this machine. */
-export interface OutputFile {
-  readonly nodeId: string
-  /** The list that ComfyUI names it in: `images`, `gifs`, `audio` … */
-  readonly key: string
-  readonly filename: string
-  readonly subfolder: string
-  /** `output` or `temp`. */
-  readonly type: string
+export interface OutputFile extends ComfyOutput {
   readonly path: string
   readonly sizeBytes: number
 }
@@ -17,28 +12,13 @@ export interface OutputFile {
 export const outputsSchema = z.record(z.string(), z.record(z.string(), z.unknown()))
 export type Outputs = z.output<typeof outputsSchema>
 
-const entrySchema = z.object({
-  filename: z.string().min(1),
-  subfolder: z.string().default(''),
-  type: z.string().default('output'),
-})
-
-export type OutputEntry = Omit<OutputFile, 'path' | 'sizeBytes'>
-
 /** Every file that `outputs` names, in its order. */
-export function filesOf(outputs: Outputs): OutputEntry[] {
-  return Object.entries(outputs).flatMap(([nodeId, lists]) =>
-    Object.entries(lists).flatMap(([key, list]) =>
-      (Array.isArray(list) ? list : []).flatMap((item) => {
-        const entry = entrySchema.safeParse(item)
-        return entry.success ? [{ nodeId, key, ...entry.data }] : []
-      }),
-    ),
-  )
+export function filesOf(outputs: Outputs): ComfyOutput[] {
+  return Object.entries(outputs).flatMap(([nodeId, lists]) => filesOfNode(nodeId, lists))
 }
 
 /** The other way round: what outputs.json says of these files. */
-export function outputsOf(files: readonly OutputEntry[]): Outputs {
+export function outputsOf(files: readonly ComfyOutput[]): Outputs {
   const outputs = new Map<string, Map<string, unknown[]>>()
   for (const { nodeId, key, filename, subfolder, type } of files) {
     const lists = outputs.get(nodeId) ?? new Map<string, unknown[]>()
@@ -50,7 +30,7 @@ export function outputsOf(files: readonly OutputEntry[]): Outputs {
 }
 
 /** The name of a file within a package, as subnet 99 builds it. */
-export const entryName = ({ nodeId, key, filename }: OutputEntry): string =>
+export const entryName = ({ nodeId, key, filename }: ComfyOutput): string =>
   `${nodeId}_${key}_${filename}`
 
 const MAX_NAME_BYTES = 255

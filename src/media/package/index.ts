@@ -4,7 +4,6 @@ export {
   extensionOf,
   filesOf,
   isPlainName,
-  type OutputEntry,
   type OutputFile,
   outputsOf,
 } from './files.js'
