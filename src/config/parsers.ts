@@ -59,17 +59,20 @@ export function oneOf<const T extends readonly [string, ...string[]]>(words: T) 
 
 /** Comma-separated text, or an array in the file; empty parts are dropped. */
 export function list() {
+  return places().transform((parts) => parts.filter((part) => part !== ''))
+}
+
+/** Comma-separated text whose empty parts are kept, so that positions line up with another list. */
+export function places() {
   return z.preprocess(
     (value) => (typeof value === 'string' ? value.split(',') : value),
-    z
-      .array(z.string().trim(), 'must be a comma-separated list')
-      .transform((parts) => parts.filter((part) => part !== '')),
+    z.array(z.string().trim(), 'must be a comma-separated list'),
   )
 }
 
 /** Comma-separated secrets; empty parts are kept, so that positions line up with another list. */
 export function secretList() {
-  return list().transform((parts) => parts.map((part) => new Secret(part)))
+  return places().transform((parts) => parts.map((part) => new Secret(part)))
 }
 
 /** Text that never prints. */

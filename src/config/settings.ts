@@ -8,6 +8,7 @@ import {
   list,
   number,
   oneOf,
+  places,
   port,
   secret,
   secretList,
@@ -453,7 +454,7 @@ export const SETTINGS = {
   }),
   'comfyui.servers': setting({
     env: 'COMFYUI_SERVERS',
-    schema: list(),
+    schema: places(),
     default: 'http://127.0.0.1:8188',
     for: NEURONS,
     help: 'ComfyUI servers; scheme and port 8188 may be left out.',
@@ -463,7 +464,7 @@ export const SETTINGS = {
     schema: secretList(),
     secret: true,
     for: NEURONS,
-    help: 'Bearer tokens, one per server in the same order.',
+    help: 'Bearer tokens, one per server in the same order; an empty one for a server without.',
   }),
   'database.url': setting({
     env: 'DATABASE_URL',

@@ -29,6 +29,7 @@ export class Clients {
   ) {
     const names = new Map<string, string>()
     for (const pair of keys) {
+      if (pair.reveal() === '') continue
       const [name = '', key = ''] = pair.reveal().split(':')
       if (!NAME.test(name) || !KEY.test(key)) {
         throw new GatewayError(

@@ -95,10 +95,10 @@ describe('configuration', () => {
   })
 
   it('keeps empty tokens in place so that they line up with their servers', () => {
-    const { config } = load(['--netuid', '1'], { COMFYUI_TOKENS: 'a,b' })
+    const { config } = load(['--netuid', '1'], { COMFYUI_TOKENS: ',b,,d' })
     assert.deepEqual(
       config['comfyui.tokens']?.map((token) => token.reveal()),
-      ['a', 'b'],
+      ['', 'b', '', 'd'],
     )
   })
 

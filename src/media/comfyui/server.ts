@@ -30,26 +30,30 @@ export function parseComfyServers(
       `ComfyUI server ${index + 1}: ${problem}`,
     )
   }
-  if (addresses.length === 0) refuse(0, 'no server is named')
-  // A token too many means that the lists do not line up: one would go to the wrong server.
-  if (tokens.length > addresses.length) {
-    refuse(addresses.length, `${tokens.length} tokens for ${addresses.length} servers`)
+  // A token without its server means that the lists do not line up: it would go to another one.
+  for (const [index, token] of tokens.entries()) {
+    if (token.reveal() !== '' && (addresses[index] ?? '').trim() === '') {
+      refuse(index, 'there is a token but no address')
+    }
   }
-  const names = new Set<string>()
-  return addresses.map((address, index) => {
+  const servers = new Map<string, ComfyServer>()
+  for (const [index, address] of addresses.entries()) {
+    if (address.trim() === '') continue
     const parts = ADDRESS.exec(address.trim())?.groups
     if (parts === undefined) return refuse(index, 'not host, host:port or http(s)://host:port/path')
     const scheme = (parts['scheme'] ?? 'http').toLowerCase()
     const port = Number(parts['port'] ?? (scheme === 'https' ? 443 : DEFAULT_PORT))
     const path = (parts['path'] ?? '').replace(/\/*$/, '')
-    if (port < 1 || port > 65_535) return refuse(index, `port ${port} does not exist`)
     const text = `${scheme}://${parts['host']}:${port}${path}/`
-    if (!URL.canParse(text)) return refuse(index, 'not a host')
+    if (port === 0 || !URL.canParse(text)) return refuse(index, 'there is no such host or port')
     const url = new URL(text)
     const name = `${url.hostname}:${port}${path}`
-    if (names.has(name)) return refuse(index, `${name} is named twice`)
-    names.add(name)
+    if (servers.has(name)) return refuse(index, `${name} is named twice`)
     const token = tokens[index]
-    return token === undefined || token.reveal() === '' ? { name, url } : { name, url, token }
-  })
+    servers.set(
+      name,
+      token === undefined || token.reveal() === '' ? { name, url } : { name, url, token },
+    )
+  }
+  return servers.size === 0 ? refuse(0, 'no server is named') : [...servers.values()]
 }
