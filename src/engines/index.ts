@@ -9,6 +9,12 @@ export {
   type UpscalerOptions,
 } from './create.js'
 export * from './errors.js'
+export {
+  GenerateEngine,
+  type GenerateEngineOptions,
+  type GenerateParams,
+  type GenerateResult,
+} from './generate/generate-engine.js'
 export { createMetrics, type EngineMetrics } from './metrics.js'
 export {
   compressOwn,

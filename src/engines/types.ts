@@ -1,4 +1,4 @@
-/** A file and its parameters in, a result file out. One interface, many engines. */
+/** A file (unless it makes one from nothing) and parameters in, a result file out. One interface, many engines. */
 export interface EngineContext {
   /** An empty folder of the job's own, deleted by the caller. */
   readonly workDir: string
@@ -7,12 +7,12 @@ export interface EngineContext {
   readonly onProgress?: (fraction: number) => void
 }
 
-export interface Engine<P, R> {
+export interface Engine<P, R, Input = { readonly path: string }> {
   /** Stable name for results and logs, e.g. `span-onnx`, `video2x`. */
   readonly name: string
   /** Resolves when the engine could do work now; rejects with the reason. Also warms it up. */
   ready(signal: AbortSignal): Promise<void>
-  run(input: { readonly path: string; readonly params: P }, context: EngineContext): Promise<R>
+  run(input: Input & { readonly params: P }, context: EngineContext): Promise<R>
   close(): Promise<void>
 }
 
