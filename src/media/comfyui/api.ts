@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { z } from 'zod'
+import { exactJson } from '../../lib/exact-json.js'
 import { FetchError, type FetchOptions, GuardedFetcher } from '../../lib/http/index.js'
 import { ComfyError, type ComfyNodeError } from './errors.js'
 import { type NodeFailure, parseFailure } from './messages.js'
@@ -127,7 +128,7 @@ export class ComfyApi {
     prompt: { readonly workflow: object; readonly promptId: string; readonly clientId: string },
     signal?: AbortSignal,
   ): Promise<Submitted> {
-    const body = JSON.stringify({
+    const body = exactJson({
       prompt: prompt.workflow,
       client_id: prompt.clientId,
       prompt_id: prompt.promptId,

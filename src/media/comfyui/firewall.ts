@@ -1,3 +1,4 @@
+import { exactJson } from '../../lib/exact-json.js'
 import type { UrlRules } from '../../lib/http/index.js'
 import { WorkflowError, type WorkflowProblem, type WorkflowProblemCode } from './errors.js'
 import { type Extent, extentOf } from './extent.js'
@@ -93,7 +94,7 @@ export class WorkflowFirewall {
     } else if (isDeeperThan(value, MAX_NESTING)) {
       say('WORKFLOW_NESTED_TOO_DEEP', `values are nested more than ${MAX_NESTING} deep`)
     } else {
-      const bytes = Buffer.byteLength(JSON.stringify(value))
+      const bytes = Buffer.byteLength(exactJson(value))
       if (bytes > this.#limits.bytes) {
         say('WORKFLOW_BYTES_EXCEEDED', `${bytes} bytes; allowed: ${this.#limits.bytes}`)
       }
@@ -185,7 +186,10 @@ export class WorkflowFirewall {
       case 'scale':
         return isNumber(value, Number.MIN_VALUE, MAX_NUMBER) ? undefined : bad('a positive number')
       case 'integer':
-        return isInteger(value, -MAX_INTEGER) ? undefined : bad('an integer')
+        // Seeds that a JavaScript number cannot hold arrive as bigints.
+        return isInteger(typeof value === 'bigint' ? Number(value) : value, -MAX_INTEGER)
+          ? undefined
+          : bad('an integer')
       case 'pad-x':
       case 'pad-y':
         return isInteger(value, 0) ? undefined : bad('an integer of 0 or more')
