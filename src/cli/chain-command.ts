@@ -60,6 +60,19 @@ export async function withChain(
   }
 }
 
+/** The words of a verb about one subnet that takes no positionals. @throws CliError CLI_USAGE, ConfigError */
+export function parseSubnetWords(
+  verb: string,
+  argv: readonly string[],
+  io: CommandIo,
+  help: string,
+  own?: Parameters<typeof parseWords>[3],
+): ChainWords & { readonly netuid: Netuid } {
+  const words = parseWords(verb, argv, io, own)
+  if (words.positionals.length > 0) throw usage(verb, help)
+  return { ...words, netuid: requireNetuid(verb, words.config) }
+}
+
 /** @throws CliError CLI_USAGE */
 export function requireNetuid(verb: string, config: Config): Netuid {
   if (config.netuid === undefined) throw usage(verb, 'give the subnet with --netuid N')

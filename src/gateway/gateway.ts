@@ -13,18 +13,10 @@ import type { UrlRules } from '../lib/http/index.js'
 import type { Logger } from '../lib/log.js'
 import type { OrganicJob, OrganicJobs } from '../queue/index.js'
 import type { ObjectStore } from '../storage/index.js'
-import type { Clients } from './clients.js'
 import { GatewayError, STATUS } from './errors.js'
 import { legacyRoutes } from './legacy.js'
+import type { Admit, GatewayModules } from './modules.js'
 import { checkSource, JobBody, parseRequest, toOrganic, UploadQuery, Work } from './requests.js'
-
-export interface GatewayModules {
-  readonly jobs: OrganicJobs
-  readonly clients: Clients
-  /** Where uploads go until a miner has fetched them. */
-  readonly store: ObjectStore
-  readonly log: Logger
-}
 
 export interface GatewayOptions {
   readonly rules: UrlRules
@@ -40,9 +32,6 @@ export function publicJob(job: OrganicJob) {
 
 const UPLOAD_EXPIRY_S = 24 * 3600
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/
-
-/** The client of a request, once its key was checked. */
-export type Admit = (request: FastifyRequest) => Promise<string>
 
 /**
  * The HTTP face for users: submit, follow, fetch. One OpenAPI document at /docs; the shapes of the

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { UrlRules } from '../lib/http/index.js'
 import type { OrganicJob } from '../queue/index.js'
 import { GatewayError } from './errors.js'
-import type { Admit, GatewayModules } from './gateway.js'
+import type { Admit, GatewayModules } from './modules.js'
 import { checkSource, parseRequest, toOrganic, Work } from './requests.js'
 
 const UpscaleBody = z.object({

@@ -1,12 +1,5 @@
 import type { Neuron } from '../../chain/index.js'
-import {
-  formatTable,
-  parseWords,
-  requireNetuid,
-  toJson,
-  usage,
-  withChain,
-} from '../chain-command.js'
+import { formatTable, parseSubnetWords, toJson, withChain } from '../chain-command.js'
 import type { Command } from '../command.js'
 
 const VERB = 'metagraph'
@@ -18,9 +11,7 @@ export const command: Command = {
 Every neuron at one block: stake, permit, trust, incentive, last update and axon.`,
 
   async run(argv, io) {
-    const { config, positionals, switches } = parseWords(VERB, argv, io)
-    if (positionals.length > 0) throw usage(VERB, command.usage)
-    const netuid = requireNetuid(VERB, config)
+    const { config, netuid, switches } = parseSubnetWords(VERB, argv, io, command.usage)
     return withChain(config, async (chain) => {
       const { signal } = io
       const metagraph = await chain.metagraph(netuid, { signal })

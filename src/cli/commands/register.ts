@@ -3,11 +3,9 @@ import { loadHotkey, signerFromUri, terminalPrompt, unlockColdkey } from '../../
 import {
   formatTao,
   networkOf,
+  parseSubnetWords,
   parseTao,
-  parseWords,
-  requireNetuid,
   toJson,
-  usage,
   withChain,
 } from '../chain-command.js'
 import type { Command } from '../command.js'
@@ -23,10 +21,9 @@ asked for, or read from the variable that btcli uses. On a local network wallet.
 development key such as //Alice.`,
 
   async run(argv, io) {
-    const words = parseWords(VERB, argv, io, { values: ['--limit'] })
-    const { config, positionals, switches, values } = words
-    if (positionals.length > 0) throw usage(VERB, command.usage)
-    const netuid = requireNetuid(VERB, config)
+    const { config, netuid, switches, values } = parseSubnetWords(VERB, argv, io, command.usage, {
+      values: ['--limit'],
+    })
     const limitText = values.get('--limit')
     const limit = limitText === undefined ? undefined : parseTao(VERB, '--limit', limitText)
     const json = switches.has('--json')

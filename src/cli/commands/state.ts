@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { loadConfig } from '../../config/index.js'
-import { openState, stateLocation } from '../../validator/state/open.js'
 import { exportState, importState } from '../../validator/state/transfer.js'
 import type { Command } from '../command.js'
 import { CliError } from '../errors.js'
+import { withState } from '../state-command.js'
 
 export const command: Command = {
   summary: "export or import the validator's database as JSON lines",
@@ -21,16 +21,13 @@ Import needs an empty database and takes all rows or none. Stop the validator fi
       (verb === 'export' && file === undefined) || (verb === 'import' && file !== undefined)
     if (!wellFormed || extra.length > 0)
       throw new CliError({ code: 'CLI_USAGE', verb: 'state' }, command.usage)
-    const db = await openState(stateLocation(config))
-    try {
+    return withState(config, async (db) => {
       if (file === undefined) for await (const line of exportState(db)) io.out(line)
-      else
-        io.out(
-          `imported ${await importState(db, createInterface({ input: createReadStream(file) }))} rows`,
-        )
+      else {
+        const lines = createInterface({ input: createReadStream(file) })
+        io.out(`imported ${await importState(db, lines)} rows`)
+      }
       return 0
-    } finally {
-      await db.destroy()
-    }
+    })
   },
 }

@@ -1,16 +1,10 @@
 import { readLedgerFile, weightLedgerPath } from '../../chain/index.js'
 import { toUid } from '../../protocol/units.js'
+import { DatabaseWeightLedger } from '../../validator/state/weights.js'
 import { loadHotkey } from '../../wallet/index.js'
-import {
-  formatTable,
-  networkOf,
-  parseWords,
-  requireNetuid,
-  toJson,
-  usage,
-  withChain,
-} from '../chain-command.js'
+import { formatTable, networkOf, parseSubnetWords, toJson, withChain } from '../chain-command.js'
 import type { Command } from '../command.js'
+import { withState } from '../state-command.js'
 
 const VERB = 'weights'
 const SHOWN_ENTRIES = 10
@@ -19,12 +13,10 @@ export const command: Command = {
   summary: 'show what weights were sent, what is on chain and when the next window opens',
   usage: `usage: subreel weights --netuid N [--json] [settings]
 
-Reads this validator's ledger (neuron.data_dir) and the chain. Sends nothing.`,
+Reads this validator's ledger (its database, neuron.data_dir) and the chain. Sends nothing.`,
 
   async run(argv, io) {
-    const { config, positionals, switches } = parseWords(VERB, argv, io)
-    if (positionals.length > 0) throw usage(VERB, command.usage)
-    const netuid = requireNetuid(VERB, config)
+    const { config, netuid, switches } = parseSubnetWords(VERB, argv, io, command.usage)
     const { address } = await loadHotkey({
       path: config['wallet.path'],
       name: config['wallet.name'],
@@ -32,8 +24,12 @@ Reads this validator's ledger (neuron.data_dir) and the chain. Sends nothing.`,
       chainEndpoint: networkOf(config).endpoints[0] ?? '',
       env: io.env,
     })
-    const entries = (await readLedgerFile(weightLedgerPath(config['neuron.data_dir'], address)))
-      .filter((entry) => entry.netuid === netuid)
+    // A validator keeps its ledger in its database; other users of the chain client in a file.
+    const kept = await withState(config, (db) =>
+      new DatabaseWeightLedger(db).list({ hotkey: address, netuid, mechanism: 0 }, SHOWN_ENTRIES),
+    )
+    const filed = await readLedgerFile(weightLedgerPath(config['neuron.data_dir'], address))
+    const entries = [...kept, ...filed.filter((entry) => entry.netuid === netuid)]
       .sort((a, b) => b.block - a.block)
       .slice(0, SHOWN_ENTRIES)
     return withChain(config, async (chain) => {
