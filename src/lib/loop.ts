@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Clock } from './clock.js'
 import { isAbort } from './errors.js'
 
@@ -44,6 +45,9 @@ export async function runEvery(
   }
 }
 
+/** Tasks started before others get a turn: signing 256 requests at a stroke would hold up everything. */
+const BURST = 2
+
 /** Runs `task` over `items`, at most `limit` at once, results in the order of the items. */
 export async function mapLimit<T, R>(
   items: readonly T[],
@@ -52,11 +56,12 @@ export async function mapLimit<T, R>(
 ): Promise<R[]> {
   const results = new Array<R>(items.length)
   let next = 0
-  const worker = async () => {
+  const worker = async (index: number) => {
+    for (let turns = Math.floor(index / BURST); turns > 0; turns -= 1) await turn()
     for (let i = next++; i < items.length; i = next++) {
       results[i] = await task(items[i] as T, i)
     }
   }
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker))
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, (_, i) => worker(i)))
   return results
 }

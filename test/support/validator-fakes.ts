@@ -112,13 +112,13 @@ export class MemoryJudge implements Judge {
     for (const result of request.results) {
       const score = this.score(result)
       if (score instanceof Error) throw score
-      records.set(result.id, scoreRecord(score))
+      records.set(result.id, recordOf(score))
     }
     return records
   }
 }
 
-function scoreRecord(score: number): ScoreRecord {
+export function recordOf(score: number): ScoreRecord {
   return {
     version: 1,
     task: 'compression',

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { canonicalJson } from '../../lib/canonical.js'
 import type { Clock } from '../../lib/clock.js'
 import { ValidatorError } from '../errors.js'
@@ -45,6 +46,28 @@ export interface HistoryEntry {
   readonly block: number
   readonly reason: string
   readonly createdAt: number
+}
+
+const ROWS_AT_ONCE = 16
+
+function toRow(roundId: string, score: ScoreRow, now: number) {
+  return {
+    round_id: roundId,
+    hotkey: score.hotkey,
+    uid: score.uid,
+    kind: score.kind,
+    outcome: score.outcome,
+    counts: countsForMiner(score.outcome) ? 1 : 0,
+    score: score.score,
+    quality: score.quality ?? null,
+    rate: score.rate ?? null,
+    latency_ms: score.latencyMs ?? null,
+    content_seconds: score.contentSeconds ?? null,
+    reason: score.reason,
+    result_url: score.resultUrl ?? null,
+    record: score.record === undefined ? null : JSON.stringify(score.record),
+    created_at: now,
+  }
 }
 
 /**
@@ -99,28 +122,11 @@ export class RoundStore {
           `round ${roundId} is not open`,
         )
       }
-      const rows = scores.map((score) => ({
-        round_id: roundId,
-        hotkey: score.hotkey,
-        uid: score.uid,
-        kind: score.kind,
-        outcome: score.outcome,
-        counts: countsForMiner(score.outcome) ? 1 : 0,
-        score: score.score,
-        quality: score.quality ?? null,
-        rate: score.rate ?? null,
-        latency_ms: score.latencyMs ?? null,
-        content_seconds: score.contentSeconds ?? null,
-        reason: score.reason,
-        result_url: score.resultUrl ?? null,
-        record: score.record === undefined ? null : JSON.stringify(score.record),
-        created_at: now,
-      }))
-      for (let i = 0; i < rows.length; i += 64) {
-        await trx
-          .insertInto('scores')
-          .values(rows.slice(i, i + 64))
-          .execute()
+      for (let i = 0; i < scores.length; i += ROWS_AT_ONCE) {
+        const rows = scores.slice(i, i + ROWS_AT_ONCE).map((score) => toRow(roundId, score, now))
+        await trx.insertInto('scores').values(rows).execute()
+        // The embedded database works in this thread: let others have it in between.
+        await turn()
       }
     })
   }
