@@ -178,6 +178,20 @@ describe('guarded fetch against a canary listener', () => {
     )
   })
 
+  it('leaves a body that trickles, and not one that only starts late', async () => {
+    const hasty = new GuardedFetcher({ allowPrivate: true, rateWindowMs: 300 })
+    let drip: NodeJS.Timeout | undefined
+    reply((_request, response) => {
+      response.writeHead(200)
+      drip = setInterval(() => response.write('x'), 20)
+    })
+    assert.equal(await codeOf(hasty.download(`${origin}/`, join(dir, 'x'))), 'FETCH_TOO_SLOW')
+    clearInterval(drip)
+    reply((_request, response) => void setTimeout(() => response.end('late'), 600))
+    const late = await hasty.fetch(`${origin}/`)
+    assert.equal(Buffer.concat(await late.body.toArray()).toString(), 'late')
+  })
+
   it('never decompresses: an encoded body is refused', async () => {
     reply((_request, response) =>
       response

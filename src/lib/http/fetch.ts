@@ -29,6 +29,8 @@ export interface FetcherOptions {
   readonly maxRedirects?: number
   /** Default: the system's resolver. */
   readonly resolver?: Resolver
+  /** Over this the minimum rate is measured. Default 10 000 ms. */
+  readonly rateWindowMs?: number
 }
 
 export interface FetchOptions {
@@ -39,7 +41,7 @@ export interface FetchOptions {
   readonly timeoutMs?: number
   /** The body is cut there. Default 64 MiB. */
   readonly maxBytes?: number
-  /** Slower than this over any ten seconds ends the fetch. Default 1024; 0 turns it off. */
+  /** Slower than this over a rate window ends the fetch. Default 1024; 0 turns it off. */
   readonly minBytesPerSecond?: number
   readonly signal?: AbortSignal
 }
@@ -62,7 +64,6 @@ export interface Downloaded {
 }
 
 const MAX_HEADER_BYTES = 32_768
-const RATE_WINDOW_MS = 10_000
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
 /**
@@ -76,6 +77,7 @@ export class GuardedFetcher {
   readonly #rules: UrlRules
   readonly #maxRedirects: number
   readonly #resolve: Resolver
+  readonly #rateWindowMs: number
 
   constructor(options: FetcherOptions = {}) {
     this.#rules = {
@@ -84,6 +86,7 @@ export class GuardedFetcher {
     }
     this.#maxRedirects = options.maxRedirects ?? 3
     this.#resolve = options.resolver ?? resolveWithSystem
+    this.#rateWindowMs = options.rateWindowMs ?? 10_000
   }
 
   /**
@@ -98,7 +101,13 @@ export class GuardedFetcher {
       const response = await this.#send(url, options, signal, timeoutMs)
       const location = response.headers['location']
       if (!REDIRECTS.has(response.statusCode ?? 0) || typeof location !== 'string') {
-        return finish(url, response, options, signal, timeoutMs)
+        return finish(
+          url,
+          response,
+          { ...options, rateWindowMs: this.#rateWindowMs },
+          signal,
+          timeoutMs,
+        )
       }
       response.on('error', () => {}).destroy()
       const repeatable =
@@ -214,10 +223,14 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   })
 }
 
+interface BodyOptions extends FetchOptions {
+  readonly rateWindowMs: number
+}
+
 function finish(
   url: URL,
   response: IncomingMessage,
-  options: FetchOptions,
+  options: BodyOptions,
   signal: AbortSignal,
   timeoutMs: number,
 ): FetchedResponse {
@@ -237,7 +250,7 @@ async function* guardBody(
   url: URL,
   response: IncomingMessage,
   headers: Readonly<Record<string, string>>,
-  options: FetchOptions,
+  options: BodyOptions,
   signal: AbortSignal,
   timeoutMs: number,
 ): AsyncGenerator<Buffer> {
@@ -256,7 +269,7 @@ async function* guardBody(
     minRate === 0
       ? undefined
       : setInterval(() => {
-          const rate = (received - windowBytes) / (RATE_WINDOW_MS / 1000)
+          const rate = (received - windowBytes) / (options.rateWindowMs / 1000)
           windowBytes = received
           if (rate >= minRate || response.readableLength > 0) return
           slow = new FetchError(
@@ -264,7 +277,7 @@ async function* guardBody(
             `the body arrives at ${Math.round(rate)} bytes/s; at least ${minRate} are needed`,
           )
           response.destroy(slow)
-        }, RATE_WINDOW_MS)
+        }, options.rateWindowMs)
   watch?.unref()
   try {
     if (encoding.toLowerCase() !== 'identity') {
