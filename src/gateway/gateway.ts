@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,7 +11,7 @@ import { z } from 'zod'
 import type { UrlRules } from '../lib/http/index.js'
 import type { Logger } from '../lib/log.js'
 import type { OrganicJob, OrganicJobs } from '../queue/index.js'
-import type { ObjectStore } from '../storage/index.js'
+import { mountObjects } from '../storage/index.js'
 import { GatewayError, STATUS } from './errors.js'
 import { legacyRoutes } from './legacy.js'
 import type { Admit, GatewayModules } from './modules.js'
@@ -30,7 +29,12 @@ export function publicJob(job: OrganicJob) {
   return { id, kind, state, createdAt, updatedAt, ...(error === undefined ? {} : { error }) }
 }
 
-const UPLOAD_EXPIRY_S = 24 * 3600
+/** Folder of uploads in the store. */
+export const UPLOAD_FOLDER = 'uploads'
+/** Miners may fetch an upload for this long. */
+export const UPLOAD_EXPIRY_S = 24 * 3600
+/** Event streams that one client may have open. */
+const MAX_STREAMS = 64
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/
 
 /**
@@ -73,6 +77,7 @@ export async function createGateway(
     done(null, payload),
   )
 
+  const streams = new Map<string, number>()
   const admit: Admit = (request) => modules.clients.admit(apiKey(request))
   const own = async (request: FastifyRequest): Promise<OrganicJob> => {
     const client = await admit(request)
@@ -91,17 +96,18 @@ export async function createGateway(
     async (request, reply) => {
       const client = await admit(request)
       const key = idempotencyKey(request)
+      const known = key === undefined ? undefined : await modules.jobs.known(client, key)
+      if (known !== undefined) return submission(known)
       const upload = request.headers['content-type']?.startsWith('application/json') !== true
       const body = upload ? undefined : parseRequest(JobBody, request.body)
       const work = parseRequest(Work, body ?? parseRequest(UploadQuery, request.query))
+      const source = body === undefined ? undefined : checkSource(body.url, options.rules)
       await modules.clients.spend(client)
       const url =
-        body === undefined
-          ? await storeUpload(request.body as Readable, options, modules.store)
-          : checkSource(body.url, options.rules)
-      const submitted = await modules.jobs.submit(toOrganic(work, url, client, key))
-      reply.code(submitted.duplicate ? 200 : 202)
-      return { id: submitted.id, state: 'queued', links: links(submitted.id) }
+        source ?? (await storeUpload(request.body as Readable, client, options, modules.uploads))
+      const { id, duplicate } = await modules.jobs.submit(toOrganic(work, url, client, key))
+      reply.code(duplicate ? 200 : 202)
+      return submission(id)
     },
   )
   app.get('/v1/jobs/:id', { schema: { params: id } }, async (request) =>
@@ -119,8 +125,19 @@ export async function createGateway(
   })
   app.get('/v1/jobs/:id/events', { schema: { params: id } }, async (request, reply) => {
     const job = await own(request)
-    await streamEvents(modules.jobs, job.id, reply)
+    const open = streams.get(job.client) ?? 0
+    if (open >= MAX_STREAMS) {
+      throw new GatewayError(
+        { code: 'GATEWAY_RATE_LIMITED', retryAfterSeconds: 60 },
+        `${MAX_STREAMS} event streams are open; close some`,
+      )
+    }
+    streams.set(job.client, open + 1)
+    await streamEvents(modules.jobs, job.id, reply).finally(() => {
+      streams.set(job.client, (streams.get(job.client) ?? 1) - 1)
+    })
   })
+  await app.register(async (scope) => mountObjects(scope, modules.store))
   legacyRoutes(app, { ...modules, admit, rules: options.rules })
   return app
 }
@@ -134,9 +151,13 @@ function jobSchema() {
   } as const
 }
 
-function links(id: string) {
+function submission(id: string) {
   const self = `/v1/jobs/${id}`
-  return { self, events: `${self}/events`, result: `${self}/result` }
+  return {
+    id,
+    state: 'queued',
+    links: { self, events: `${self}/events`, result: `${self}/result` },
+  }
 }
 
 function apiKey(request: FastifyRequest): string | undefined {
@@ -158,8 +179,9 @@ function idempotencyKey(request: FastifyRequest): string | undefined {
 /** Streams an upload to disk under the limit, stores it, returns the URL miners get. */
 async function storeUpload(
   body: Readable | undefined,
+  client: string,
   options: GatewayOptions,
-  store: ObjectStore,
+  uploads: GatewayModules['uploads'],
 ): Promise<string> {
   if (body === undefined || typeof body.pipe !== 'function') {
     throw new GatewayError(
@@ -188,9 +210,8 @@ async function storeUpload(
     await pipeline(body, meter, createWriteStream(path))
     if (received === 0)
       throw new GatewayError({ code: 'GATEWAY_BAD_REQUEST' }, 'the upload is empty')
-    const key = `uploads/${randomBytes(24).toString('hex')}`
-    await store.putFile(key, path)
-    return await store.presignGet(key, UPLOAD_EXPIRY_S)
+    const file = { path, folder: UPLOAD_FOLDER, hotkey: client }
+    return (await uploads.deliver(file, new AbortController().signal)).url
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
@@ -202,8 +223,12 @@ async function streamEvents(jobs: OrganicJobs, id: string, reply: FastifyReply):
   const gone = new AbortController()
   reply.raw.on('close', () => gone.abort())
   reply.raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  let told = ''
   for await (const job of jobs.watch(id, gone.signal)) {
-    reply.raw.write(`event: ${job.state}\ndata: ${JSON.stringify(publicJob(job))}\n\n`)
+    const event = `event: ${job.state}\ndata: ${JSON.stringify(publicJob(job))}\n\n`
+    // A comment keeps proxies from closing a stream on which nothing happens.
+    reply.raw.write(event === told ? ': waiting\n\n' : event)
+    told = event
   }
   reply.raw.end()
 }

@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import { canonicalJson } from '../lib/canonical.js'
 import type { UrlRules } from '../lib/http/index.js'
 import type { OrganicJob } from '../queue/index.js'
 import { GatewayError } from './errors.js'
@@ -25,6 +27,8 @@ const CompressBody = z.object({
 })
 
 const accepted = (id: string) => ({ task_id: id, status: 'queued', message: 'accepted' })
+const fingerprint = (value: unknown) =>
+  createHash('sha256').update(canonicalJson(value)).digest('hex')
 const iso = (ms: number) => new Date(ms).toISOString()
 
 /**
@@ -38,11 +42,12 @@ export function legacyRoutes(
   const { jobs, clients, admit, rules } = modules
   const submit = async (client: string, chunkUrl: string, chunkId: string, work: unknown) => {
     const url = checkSource(chunkUrl, rules)
+    // The same chunk again is the same job, another kind of work or another source is not.
+    const key = `chunk:${fingerprint({ chunkId, url, work })}`
+    const known = await jobs.known(client, key)
+    if (known !== undefined) return accepted(known)
     await clients.spend(client)
-    const { id } = await jobs.submit(
-      toOrganic(parseRequest(Work, work), url, client, `chunk:${chunkId}`),
-    )
-    return accepted(id)
+    return accepted((await jobs.submit(toOrganic(parseRequest(Work, work), url, client, key))).id)
   }
   const find = async (client: string, id: string): Promise<OrganicJob> => {
     const job = /^[0-9a-f]{32}$/.test(id) ? await jobs.get(id) : undefined

@@ -15,7 +15,7 @@ import {
   WIRE_VERSION,
 } from '../protocol/index.js'
 import { BullJobQueue, connectProducer } from '../queue/index.js'
-import { BuiltinStore, OBJECT_PATH } from '../storage/index.js'
+import { mountObjects } from '../storage/index.js'
 import { createVerifier, type Signer } from '../wallet/index.js'
 import { MinerError } from './errors.js'
 import { jobRoutes } from './handlers/job.js'
@@ -98,7 +98,7 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
       prefix: `${config['queue.prefix']}:nonce:${signer.address}:`,
     }),
     concurrency: Math.max(config['axon.max_workers'], HANDLERS),
-    mount: (app) => mountObjects(app, shared),
+    mount: (app) => mountObjects(app, shared.store),
     clock,
     log,
     registry,
@@ -106,20 +106,6 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
   const { port } = await axon.listen({ host: config['axon.ip'], port: config['axon.port'] })
   await announce(shared, modules, config['axon.external_port'] ?? port)
   return axon
-}
-
-type App = Parameters<NonNullable<Parameters<typeof createAxon>[0]['mount']>>[0]
-
-/** Results of the built-in store go out of the axon's own port: one port to open is enough. */
-function mountObjects(app: App, { store }: Shared): void {
-  if (!(store instanceof BuiltinStore)) return
-  // The store reads a body itself, as it comes, under a cap of its own.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  app.all(`${OBJECT_PATH}*`, async (request, reply) => {
-    reply.hijack()
-    await store.server.handle(request.raw, reply.raw)
-  })
 }
 
 function requireRegistered(peers: MetagraphPeers, hotkey: Hotkey): void {

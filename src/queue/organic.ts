@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Clock } from '../lib/clock.js'
 import type { Rng } from '../lib/rng.js'
+import { Changes } from './changes.js'
 
 /** What users see of a job. */
 export const ORGANIC_STATES = ['queued', 'processing', 'completed', 'failed'] as const
@@ -38,6 +39,7 @@ export interface OrganicChange {
 }
 
 const TTL_SECONDS = 3 * 86_400
+const LOOK_AGAIN_MS = 15_000
 
 /** Adds a job unless its idempotency key (with ARGV[4] = 1) names one. KEYS: key, record, list. Returns the id. */
 const SUBMIT = `
@@ -60,12 +62,14 @@ export class OrganicJobs {
   readonly #clock: Clock
   readonly #rng: Rng
   readonly #prefix: string
+  readonly #changes: Changes
 
   constructor(modules: { redis: Redis; clock: Clock; rng: Rng }, prefix = '{subreel}:organic') {
     this.#redis = modules.redis
     this.#clock = modules.clock
     this.#rng = modules.rng
     this.#prefix = prefix
+    this.#changes = new Changes(modules.redis)
   }
 
   /** Adds a job, or returns the one its idempotency key names. */
@@ -84,7 +88,7 @@ export class OrganicJobs {
       updatedAt: now,
     }
     const keyed = idempotencyKey !== undefined
-    const key = `${this.#prefix}:key:${request.client}:${idempotencyKey ?? ''}`
+    const key = this.#idempotencyKey(request.client, idempotencyKey ?? '')
     const known = await this.#redis.eval(
       SUBMIT,
       3,
@@ -143,30 +147,51 @@ export class OrganicJobs {
     await this.#redis.publish(this.#channel(id), change.state)
   }
 
-  /** The job now and after every change, until it has ended or the signal aborts. */
+  /** The job that an idempotency key of this client names. */
+  async known(client: string, idempotencyKey: string): Promise<string | undefined> {
+    return (await this.#redis.get(this.#idempotencyKey(client, idempotencyKey))) ?? undefined
+  }
+
+  /**
+   * The job now, after every change, and every fifteen seconds, which shows what was announced while
+   * Redis was away; until it has ended or the signal aborts.
+   */
   async *watch(id: string, signal: AbortSignal): AsyncGenerator<OrganicJob> {
-    const subscriber = this.#redis.duplicate({ enableOfflineQueue: true })
-    let changed = () => {}
-    subscriber.on('message', () => changed())
-    const stop = () => changed()
-    signal.addEventListener('abort', stop)
+    let wake = () => {}
+    const stopListening = await this.#changes.listen(this.#channel(id), () => wake())
     try {
-      await subscriber.subscribe(this.#channel(id))
-      for (;;) {
-        const next = new Promise<void>((resolve) => {
-          changed = resolve
+      while (!signal.aborted) {
+        const changed = new Promise<void>((resolve) => {
+          wake = resolve
         })
         const job = await this.get(id)
         if (job === undefined || signal.aborted) return
         yield job
         if (job.state === 'completed' || job.state === 'failed') return
-        await next
-        if (signal.aborted) return
+        await this.#sleepUntil(changed, signal)
       }
     } finally {
-      signal.removeEventListener('abort', stop)
-      subscriber.disconnect()
+      stopListening()
     }
+  }
+
+  /** Ends what `watch` opened. */
+  close(): void {
+    this.#changes.close()
+  }
+
+  async #sleepUntil(changed: Promise<void>, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController()
+    const wake = () => woken.abort()
+    signal.addEventListener('abort', wake, { once: true })
+    const slept = this.#clock.sleep(LOOK_AGAIN_MS, woken.signal).catch(() => {})
+    await Promise.race([changed, slept])
+    signal.removeEventListener('abort', wake)
+    wake()
+  }
+
+  #idempotencyKey(client: string, key: string): string {
+    return `${this.#prefix}:key:${client}:${key}`
   }
 
   #recordKey(id: string): string {

@@ -1,3 +1,4 @@
+export { mountObjects } from './builtin/mount.js'
 export { OBJECT_PATH, ObjectServer } from './builtin/server.js'
 export { loadSigningKey } from './builtin/signer.js'
 export {

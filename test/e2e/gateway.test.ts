@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict'
+import { setMaxListeners } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import type { FastifyInstance } from 'fastify'
 import type { Redis } from 'ioredis'
 import { Clients } from '#src/gateway/clients.js'
-import { createGateway } from '#src/gateway/gateway.js'
+import { createGateway, UPLOAD_EXPIRY_S, UPLOAD_FOLDER } from '#src/gateway/gateway.js'
 import { SystemClock } from '#src/lib/clock.js'
+import { GuardedFetcher } from '#src/lib/http/index.js'
 import { silentLog } from '#src/lib/log.js'
 import { SystemRng } from '#src/lib/rng.js'
 import { Secret } from '#src/lib/secret.js'
 import { connectProducer, OrganicJobs, whenReady } from '#src/queue/index.js'
-import { BuiltinStore } from '#src/storage/index.js'
+import { BuiltinStore, Delivery, RedisSchedule, Retention } from '#src/storage/index.js'
 import { GatewayFeed } from '#src/validator/duties/gateway-feed.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { TaskStore } from '#src/validator/state/tasks.js'
@@ -34,6 +37,7 @@ let clock: FakeClock
 let db: StateDatabase
 let tasks: TaskStore
 let feed: GatewayFeed
+let schedule: RedisSchedule
 
 before(async () => {
   server = await TestRedis.start()
@@ -41,10 +45,12 @@ before(async () => {
   await whenReady(redis, 10_000)
   dir = await mkdtemp(join(tmpdir(), 'subreel-gateway-'))
   store = await BuiltinStore.open({ dir }, { clock: new SystemClock(), rng, log })
-  await store.listen('127.0.0.1', 0)
 })
 
 after(async () => {
+  jobs.close()
+  await app.close()
+  await db.destroy()
   redis.disconnect()
   await store.close()
   await server.close()
@@ -52,6 +58,7 @@ after(async () => {
 })
 
 beforeEach(async () => {
+  jobs?.close()
   await app?.close()
   await db?.destroy()
   await redis.flushall()
@@ -59,18 +66,21 @@ beforeEach(async () => {
   jobs = new OrganicJobs({ redis, clock, rng })
   const keys = [`alice:${ALICE}`, `bob:${BOB}`].map((pair) => new Secret(pair))
   const clients = new Clients(keys, { dailyQuota: 3, ratePerMinute: 20 }, { redis, clock })
+  schedule = new RedisSchedule(redis, 'gateway')
+  const uploads = new Delivery(
+    { expirySeconds: UPLOAD_EXPIRY_S, checkReachable: false },
+    { store, schedule, clock: new SystemClock(), rng, fetcher: new GuardedFetcher() },
+  )
   app = await createGateway(
     { rules: { http: true, privateAddresses: false }, maxUploadBytes: 100_000, tempDir: dir },
-    { jobs, clients, store, log },
+    { jobs, clients, uploads, store, log },
   )
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo
+  store.announce(`http://127.0.0.1:${port}`)
   db = await openState(':memory:')
   tasks = new TaskStore(db, clock)
   feed = new GatewayFeed(jobs, tasks)
-})
-
-after(async () => {
-  await app.close()
-  await db.destroy()
 })
 
 const body = { kind: 'compression', url: 'https://example.com/in.mp4', codec: 'hevc' }
@@ -141,6 +151,9 @@ describe('the gateway', () => {
     assert.equal(first.json.id, second.json.id)
     const other = await post(body, { ...headers, 'x-api-key': BOB })
     assert.notEqual(other.json.id, first.json.id)
+    for (let again = 0; again < 3; again += 1)
+      assert.equal((await post(body, headers)).status, 200, 'a repetition costs no quota')
+    assert.equal((await post(body)).status, 202)
   })
 
   it('stores an uploaded video and refuses one that is too large', async () => {
@@ -157,6 +170,76 @@ describe('the gateway', () => {
     const fetched = await fetch(String(job?.params['url']))
     assert.equal((await fetched.arrayBuffer()).byteLength, 50_000)
     assert.equal((await upload(200_000)).statusCode, 413)
+  })
+
+  it('deletes an upload when its time is over', async () => {
+    const response = await app.inject({
+      method: 'POST',
+      url: '/v1/jobs?kind=upscaling',
+      headers: { 'x-api-key': ALICE, 'content-type': 'video/mp4' },
+      payload: Buffer.alloc(1_000, 7),
+    })
+    const job = await jobs.get(response.json().id)
+    const url = String(job?.params['url'])
+    const sweepAt = async (offsetMs: number) => {
+      const late = new FakeClock(Date.now() + offsetMs)
+      const options = { folders: [UPLOAD_FOLDER], maxAgeMs: UPLOAD_EXPIRY_S * 2_000 }
+      return new Retention(options, { store, schedule, clock: late, log }).sweepDue()
+    }
+    assert.equal((await sweepAt(UPLOAD_EXPIRY_S * 1_000 - 60_000)).deleted, 0)
+    assert.equal((await fetch(url)).status, 200)
+    assert.equal((await sweepAt(UPLOAD_EXPIRY_S * 1_000 + 60_000)).deleted, 1)
+    assert.equal((await fetch(url)).status, 404)
+  })
+
+  it('tells a thousand watchers over one connection to Redis', async () => {
+    const { json } = await post(body)
+    await feed.run()
+    const connections = async () =>
+      Number(/connected_clients:(\d+)/.exec(await redis.info('clients'))?.[1])
+    const before = await connections()
+    const end = new AbortController()
+    setMaxListeners(0, end.signal)
+    const firsts: Promise<unknown>[] = []
+    const lasts: Promise<string>[] = []
+    for (let i = 0; i < 1_000; i += 1) {
+      const states = jobs.watch(json.id, end.signal)
+      const first = states.next()
+      firsts.push(first)
+      lasts.push(
+        first.then(async () => {
+          let last = ''
+          for await (const job of states) last = job.state
+          return last
+        }),
+      )
+    }
+    await Promise.all(firsts)
+    assert.equal(await connections(), before + 1)
+    await tasks.move(json.id, 'pending', 'assigned')
+    await tasks.move(json.id, 'assigned', 'failed', { errorCode: 'X' })
+    assert.deepEqual(new Set(await Promise.all(lasts)), new Set(['failed']))
+  })
+
+  it('limits the streams of one client', async () => {
+    const { json } = await post(body)
+    const { port } = app.server.address() as AddressInfo
+    const end = new AbortController()
+    const open = (key: string) =>
+      fetch(`http://127.0.0.1:${port}/v1/jobs/${json.id}/events`, {
+        headers: { 'x-api-key': key },
+        signal: end.signal,
+      })
+    const statuses: number[] = []
+    for (let i = 0; i < 65; i += 1) {
+      if (i % 15 === 0) for (const key of await redis.keys('*rate:*')) await redis.del(key)
+      statuses.push((await open(ALICE)).status)
+    }
+    end.abort()
+    assert.deepEqual(
+      statuses,
+      statuses.map((_, i) => (i < 64 ? 200 : 429)),
+    )
   })
 
   it('refuses strangers, bad bodies, private sources and what exceeds rate and quota, each with its code', async () => {
@@ -220,7 +303,12 @@ describe('the gateway', () => {
       chunk_url: 'https://example.com/a.mp4',
       compression_type: 'High',
     }
-    assert.equal((await post(compress, undefined, '/compress')).status, 200)
+    const first = await post(compress, undefined, '/compress')
+    assert.equal(first.status, 200)
+    const again = await post(compress, undefined, '/compress')
+    assert.equal(again.json.task_id, first.json.task_id)
+    const harder = { ...compress, compression_type: 'Low' }
+    assert.notEqual((await post(harder, undefined, '/compress')).json.task_id, first.json.task_id)
   })
 
   it('documents itself', async () => {
