@@ -5,6 +5,8 @@ import type { ScoreRecord } from '../scoring/types.js'
 import type { ObjectStore } from '../storage/index.js'
 import type { AskOptions, Judge, PayloadStore, ResultFetcher } from './ports.js'
 
+const PAYLOADS = 'payloads/'
+
 /** Challenges on the validator's store, under keys nobody can guess. */
 export class StorePayloads implements PayloadStore {
   readonly #store: ObjectStore
@@ -14,13 +16,24 @@ export class StorePayloads implements PayloadStore {
   }
 
   async publish(path: string, expiresInSeconds: number, signal: AbortSignal) {
-    const key = `payloads/${randomBytes(24).toString('hex')}.mp4`
+    const key = `${PAYLOADS}${randomBytes(24).toString('hex')}.mp4`
     await this.#store.putFile(key, path, { contentType: 'video/mp4', signal })
     return { url: await this.#store.presignGet(key, expiresInSeconds), key }
   }
 
   remove(key: string): Promise<void> {
     return this.#store.delete(key)
+  }
+
+  /** Deletes challenges published before `beforeMs`: a killed process left them. Returns how many. */
+  async sweep(beforeMs: number): Promise<number> {
+    let deleted = 0
+    for await (const { key, modifiedMs } of this.#store.list(PAYLOADS)) {
+      if (modifiedMs >= beforeMs) continue
+      await this.#store.delete(key)
+      deleted += 1
+    }
+    return deleted
   }
 }
 

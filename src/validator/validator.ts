@@ -89,7 +89,7 @@ export async function startValidator(
   const network = new Network(chain, netuid, signer.address)
   const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
   const corpus = await Corpus.open(config['validator.corpus'], tools)
-  const store = await openPayloadStore(config, context)
+  const payloads = new StorePayloads(await openPayloadStore(config, context))
   const dendrite = createDendrite({
     wallet: signer,
     clock,
@@ -122,7 +122,7 @@ export async function startValidator(
     {
       rounds,
       corpus,
-      payloads: new StorePayloads(store),
+      payloads,
       client,
       fetcher,
       judge,
@@ -177,7 +177,7 @@ export async function startValidator(
     ),
     organic,
     ...(await openGatewayFeed(config, context, tasks)),
-    new RetentionDuty(rounds, clock, config['validator.retention_days']),
+    new RetentionDuty(config['validator.retention_days'], { rounds, payloads, clock }),
     ...(config['neuron.disable_set_weights']
       ? []
       : [
