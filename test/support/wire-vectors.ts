@@ -1,6 +1,12 @@
 // The golden requests and replies of test/fixtures/wire (see its README for what each field is).
 import { readFileSync } from 'node:fs'
-import { type AnySynapse, defineSynapse, type HeaderBag, SYNAPSES } from 'subreel/protocol'
+import {
+  type AnySynapse,
+  type BtauthScheme,
+  defineSynapse,
+  type HeaderBag,
+  SYNAPSES,
+} from 'subreel/protocol'
 import { z } from 'zod'
 
 export type Pairs = readonly (readonly [string, string])[]
@@ -36,6 +42,56 @@ export interface ReplyVector {
   readonly request_id: string
   readonly response: { readonly status: number; readonly headers: Pairs; readonly body: string }
   readonly dendrite_result?: Readonly<Record<string, unknown>>
+}
+
+export interface AuthRequest {
+  readonly method: string
+  readonly path: string
+  readonly body_hex: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface AuthVector extends AuthRequest {
+  readonly id: string
+  readonly verify: {
+    readonly self_hotkey_ss58: string
+    readonly now_ns: string
+    readonly require_receiver?: boolean
+    readonly max_age_s?: number
+    readonly allowed_skew_s?: number
+  }
+}
+
+export interface AuthPositive extends AuthVector {
+  readonly scheme: BtauthScheme
+  readonly sender_ss58: string
+  readonly receiver_ss58: string | null
+  readonly nonce: string
+  readonly payload_utf8: string
+  readonly signature_match: 'exact' | 'verify-only'
+}
+
+export interface AuthNegative extends AuthVector {
+  readonly accepted_before: number
+  readonly prior?: readonly Pick<AuthRequest, 'headers' | 'body_hex'>[]
+  readonly error: string
+}
+
+/** The btauth/1 vectors: to accept, to refuse, and what upstream does with odd encodings. */
+export const readAuthVectors = () =>
+  readFixture<{
+    vectors: AuthPositive[]
+    negative: AuthNegative[]
+    tolerance: (AuthVector & { upstream_result: string })[]
+  }>('btauth1.json')
+
+/** Upstream's errors in our codes. */
+export const AUTH_CODES: Readonly<Record<string, readonly string[]>> = {
+  MalformedAuth: ['auth-malformed'],
+  WrongReceiver: ['receiver-mismatch'],
+  StaleRequest: ['nonce-stale', 'nonce-future'],
+  BadSignature: ['signature-mismatch'],
+  ReplayedRequest: ['nonce-replayed'],
 }
 
 export function readFixture<T>(name: string): T {

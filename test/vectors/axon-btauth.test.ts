@@ -7,41 +7,15 @@ import { BTAUTH_DEFAULTS, type FaultCode, type Hotkey, Ping, toUid } from 'subre
 import { Gate, isRefusal } from '#src/axon/gate.js'
 import { withDefaults } from '#src/axon/options.js'
 import { FixedClock } from '../support/axon.js'
-import { headerBag, readFixture } from '../support/wire-vectors.js'
+import {
+  AUTH_CODES,
+  type AuthRequest,
+  type AuthVector,
+  headerBag,
+  readAuthVectors,
+} from '../support/wire-vectors.js'
 
-interface AuthRequest {
-  readonly method: string
-  readonly path: string
-  readonly body_hex: string
-  readonly headers: Readonly<Record<string, string>>
-}
-
-interface AuthVector extends AuthRequest {
-  readonly id: string
-  readonly verify: {
-    readonly self_hotkey_ss58: string
-    readonly now_ns: string
-    readonly require_receiver?: boolean
-  }
-  readonly accepted_before?: number
-  readonly prior?: readonly Partial<AuthRequest>[]
-  readonly error?: string
-  readonly upstream_result?: string
-}
-
-const file = readFixture<{
-  vectors: AuthVector[]
-  negative: AuthVector[]
-  tolerance: AuthVector[]
-}>('btauth1.json')
-
-const CODES: Readonly<Record<string, readonly FaultCode[]>> = {
-  MalformedAuth: ['auth-malformed'],
-  WrongReceiver: ['receiver-mismatch'],
-  StaleRequest: ['nonce-stale', 'nonce-future'],
-  BadSignature: ['signature-mismatch'],
-  ReplayedRequest: ['nonce-replayed'],
-}
+const file = readAuthVectors()
 
 /** Unusual encodings that are canonical all the same. */
 const CANONICAL: ReadonlySet<string> = new Set(['lower-case-names', 'crypto-explicit'])
@@ -99,14 +73,14 @@ describe('an axon and the btauth/1 vectors of bittensor 11.3.0', () => {
   for (const vector of file.negative) {
     it(`refuses ${vector.id} as ${vector.error}`, async () => {
       const gate = gateOf(vector)
-      for (let i = 0; i < (vector.accepted_before ?? 0); i += 1) {
+      for (let i = 0; i < vector.accepted_before; i += 1) {
         assert.equal(await ask(gate, vector), 'accepted')
       }
       for (const prior of vector.prior ?? []) {
         assert.equal(await ask(gate, { ...vector, ...prior }), 'accepted')
       }
       const code = await ask(gate, vector)
-      const wanted: readonly string[] = CODES[vector.error ?? ''] ?? []
+      const wanted = AUTH_CODES[vector.error] ?? []
       assert.ok(wanted.includes(code), code)
     })
   }

@@ -14,61 +14,21 @@ import {
 } from '@polkadot/util-crypto'
 import {
   BTAUTH_DEFAULTS,
-  type BtauthScheme,
   btauthHeaders,
   btauthPayload,
   btauthReplayKey,
   checkBtauth,
   parseBtauthHeaders,
 } from 'subreel/protocol'
-import { headerBag, readFixture } from '../support/wire-vectors.js'
+import {
+  AUTH_CODES,
+  type AuthRequest,
+  type AuthVector,
+  headerBag,
+  readAuthVectors,
+} from '../support/wire-vectors.js'
 
-interface AuthRequest {
-  readonly method: string
-  readonly path: string
-  readonly body_hex: string
-  readonly headers: Readonly<Record<string, string>>
-}
-
-interface AuthVector extends AuthRequest {
-  readonly id: string
-  readonly verify: {
-    readonly self_hotkey_ss58: string
-    readonly now_ns: string
-    readonly require_receiver?: boolean
-    readonly max_age_s?: number
-    readonly allowed_skew_s?: number
-  }
-}
-
-interface Positive extends AuthVector {
-  readonly scheme: BtauthScheme
-  readonly sender_ss58: string
-  readonly receiver_ss58: string | null
-  readonly nonce: string
-  readonly payload_utf8: string
-  readonly signature_match: 'exact' | 'verify-only'
-}
-
-interface Negative extends AuthVector {
-  readonly accepted_before: number
-  readonly prior?: readonly Pick<AuthRequest, 'headers' | 'body_hex'>[]
-  readonly error: string
-}
-
-const file = readFixture<{
-  vectors: Positive[]
-  negative: Negative[]
-  tolerance: (AuthVector & { upstream_result: string })[]
-}>('btauth1.json')
-
-const ERRORS: Readonly<Record<string, readonly string[]>> = {
-  MalformedAuth: ['auth-malformed'],
-  WrongReceiver: ['receiver-mismatch'],
-  StaleRequest: ['nonce-stale', 'nonce-future'],
-  BadSignature: ['signature-mismatch'],
-  ReplayedRequest: ['nonce-replayed'],
-}
+const file = readAuthVectors()
 
 function judge(vector: AuthVector, request: AuthRequest, seen: Set<string>): string {
   const parsed = parseBtauthHeaders(headerBag(Object.entries(request.headers)))
@@ -168,7 +128,7 @@ describe('btauth/1 vectors of bittensor 11.3.0', () => {
         assert.equal(judge(vector, vector, seen), 'accepted', 'before')
       }
       const result = judge(vector, vector, seen)
-      assert.ok(ERRORS[vector.error]?.includes(result), `${result} for ${vector.error}`)
+      assert.ok(AUTH_CODES[vector.error]?.includes(result), `${result} for ${vector.error}`)
     })
   }
 

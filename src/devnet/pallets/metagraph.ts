@@ -81,6 +81,29 @@ export function hyperparams(state: View, netuid: number): Value<typeof subnetHyp
   }
 }
 
+/** What the metagraph and `DynamicInfo` tell alike of a subnet. */
+export function subnetFacts(state: View, netuid: number) {
+  const of = Subtensor
+  return {
+    netuid,
+    owner_hotkey: state.read(of.SubnetOwnerHotkey, netuid),
+    owner_coldkey: state.read(of.SubnetOwner, netuid),
+    network_registered_at: state.read(of.NetworkRegisteredAt, netuid),
+    last_step: state.read(of.LastMechansimStepBlock, netuid),
+    blocks_since_last_step: state.read(of.BlocksSinceLastStep, netuid),
+    alpha_in: state.read(of.SubnetAlphaIn, netuid),
+    alpha_out: state.read(of.SubnetAlphaOut, netuid),
+    tao_in: state.read(of.SubnetTAO, netuid),
+    alpha_out_emission: state.read(of.SubnetAlphaOutEmission, netuid),
+    alpha_in_emission: state.read(of.SubnetAlphaInEmission, netuid),
+    tao_in_emission: state.read(of.SubnetTaoInEmission, netuid),
+    pending_alpha_emission: state.read(of.PendingServerEmission, netuid),
+    pending_root_emission: 0n,
+    subnet_volume: state.read(of.SubnetVolume, netuid),
+    moving_price: state.read(of.SubnetMovingPrice, netuid),
+  }
+}
+
 /** One subnet whole, as get_metagraph and get_mechagraph answer it. */
 export function metagraphOf(
   state: View,
@@ -100,27 +123,12 @@ export function metagraphOf(
   )
   return {
     ...params,
-    netuid,
+    ...subnetFacts(state, netuid),
     name: subnetName(state, netuid),
     symbol: [...state.read(of.TokenSymbol, netuid)],
     identity: state.find(of.SubnetIdentitiesV3, netuid),
-    network_registered_at: state.read(of.NetworkRegisteredAt, netuid),
-    owner_hotkey: state.read(of.SubnetOwnerHotkey, netuid),
-    owner_coldkey: state.read(of.SubnetOwner, netuid),
     block: BigInt(block),
-    last_step: state.read(of.LastMechansimStepBlock, netuid),
-    blocks_since_last_step: state.read(of.BlocksSinceLastStep, netuid),
     subnet_emission: 0n,
-    alpha_in: state.read(of.SubnetAlphaIn, netuid),
-    alpha_out: state.read(of.SubnetAlphaOut, netuid),
-    tao_in: state.read(of.SubnetTAO, netuid),
-    alpha_out_emission: state.read(of.SubnetAlphaOutEmission, netuid),
-    alpha_in_emission: state.read(of.SubnetAlphaInEmission, netuid),
-    tao_in_emission: state.read(of.SubnetTaoInEmission, netuid),
-    pending_alpha_emission: state.read(of.PendingServerEmission, netuid),
-    pending_root_emission: 0n,
-    subnet_volume: state.read(of.SubnetVolume, netuid),
-    moving_price: state.read(of.SubnetMovingPrice, netuid),
     num_uids: n,
     max_uids: state.read(of.MaxAllowedUids, netuid),
     burn: state.read(of.Burn, netuid),

@@ -16,16 +16,29 @@ import {
   axonInfo,
   chainIdentity,
   fixedI128,
+  neuronLists,
   stakeList,
   subnetIdentity,
   u16c,
+  u16List,
   u64c,
 } from './subtensor-types.js'
 
-const u16List = vec(u16c)
-const u64List = vec(u64c)
 /** UTF-8 bytes, each in compact form: how the runtime sends names. */
 const nameBytes = vec(compact(u8))
+
+/** What a metagraph and `DynamicInfo` both tell of the subnet's pool and emission. */
+export const marketFields = {
+  alpha_in: u64c,
+  alpha_out: u64c,
+  tao_in: u64c,
+  alpha_out_emission: u64c,
+  alpha_in_emission: u64c,
+  tao_in_emission: u64c,
+  pending_alpha_emission: u64c,
+  pending_root_emission: u64c,
+  subnet_volume: compactBig(u128),
+}
 
 const metagraphFields = {
   netuid: u16c,
@@ -40,15 +53,7 @@ const metagraphFields = {
   last_step: u64c,
   blocks_since_last_step: u64c,
   subnet_emission: u64c,
-  alpha_in: u64c,
-  alpha_out: u64c,
-  tao_in: u64c,
-  alpha_out_emission: u64c,
-  alpha_in_emission: u64c,
-  tao_in_emission: u64c,
-  pending_alpha_emission: u64c,
-  pending_root_emission: u64c,
-  subnet_volume: compactBig(u128),
+  ...marketFields,
   moving_price: fixedI128,
   rho: u16c,
   kappa: u16c,
@@ -84,20 +89,7 @@ const metagraphFields = {
   coldkeys: vec(accountId),
   identities: vec(option(chainIdentity)),
   axons: vec(axonInfo),
-  active: vec(bool),
-  validator_permit: vec(bool),
-  pruning_score: u16List,
-  last_update: u64List,
-  emission: u64List,
-  dividends: u16List,
-  incentives: u16List,
-  consensus: u16List,
-  trust: u16List,
-  rank: u16List,
-  block_at_registration: u64List,
-  alpha_stake: u64List,
-  tao_stake: u64List,
-  total_stake: u64List,
+  ...neuronLists,
   tao_dividends_per_hotkey: stakeList,
   alpha_dividends_per_hotkey: stakeList,
 }
@@ -147,15 +139,7 @@ export const dynamicInfo = struct('pallet_subtensor::rpc_info::dynamic_info::Dyn
   last_step: u64c,
   blocks_since_last_step: u64c,
   emission: u64c,
-  alpha_in: u64c,
-  alpha_out: u64c,
-  tao_in: u64c,
-  alpha_out_emission: u64c,
-  alpha_in_emission: u64c,
-  tao_in_emission: u64c,
-  pending_alpha_emission: u64c,
-  pending_root_emission: u64c,
-  subnet_volume: compactBig(u128),
+  ...marketFields,
   network_registered_at: u64c,
   subnet_identity: option(subnetIdentity),
   moving_price: fixedI128,

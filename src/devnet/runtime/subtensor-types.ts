@@ -164,13 +164,11 @@ export const stakeInfo = struct('pallet_subtensor::rpc_info::stake_info::StakeIn
   is_registered: bool,
 })
 
-const u16List = vec(u16c)
+export const u16List = vec(u16c)
 const u64List = vec(u64c)
 
-export const subnetState = struct('pallet_subtensor::rpc_info::show_subnet::SubnetState', {
-  netuid: u16c,
-  hotkeys: vec(accountId),
-  coldkeys: vec(accountId),
+/** What is told of every neuron, by uid; a metagraph and a subnet's state both end in it. */
+export const neuronLists = {
   active: vec(bool),
   validator_permit: vec(bool),
   pruning_score: u16List,
@@ -185,6 +183,13 @@ export const subnetState = struct('pallet_subtensor::rpc_info::show_subnet::Subn
   alpha_stake: u64List,
   tao_stake: u64List,
   total_stake: u64List,
+}
+
+export const subnetState = struct('pallet_subtensor::rpc_info::show_subnet::SubnetState', {
+  netuid: u16c,
+  hotkeys: vec(accountId),
+  coldkeys: vec(accountId),
+  ...neuronLists,
   emission_history: vec(u64List),
 })
 
