@@ -22,12 +22,12 @@ export interface ReplyHead {
 
 /** Python axons drop idle connections after 5 s; ours must go first, or a request meets a closing socket. */
 const KEEP_ALIVE_MS = 4000
-/** Total size of a reply's head. aiohttp takes many long lines, but no line beyond the next limit. */
 /**
  * Unread bytes of a reply at which undici pauses its parser: more than any reply may have. Up to 7.30
  * a peer that closes its connection while the parser is paused ends the process (nodejs/undici#5360).
  */
 const NEVER_PAUSE = 32 * 1024 * 1024
+/** Total size of a reply's head. aiohttp takes many long lines, but no line beyond the next limit. */
 const MAX_HEAD_BYTES = 64 * 1024
 const MAX_HEADER_LINE_BYTES = 8190
 const MAX_REDIRECTS = 10

@@ -1,5 +1,6 @@
 // Our own two ends against each other over sockets. The ends of the Python SDK are in test/interop.
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { after, describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import { type Axon, createAxon, refuse, serve } from 'subreel/axon'
@@ -23,6 +24,10 @@ const Words = defineSynapse({
   streaming: true,
 })
 
+const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === '::1'),
+)
+
 const open: { close(): Promise<void> }[] = []
 after(() => Promise.all(open.map((end) => end.close())))
 
@@ -32,7 +37,7 @@ function dendriteOf(protocol: 'legacy' | 'btauth1' | 'auto', wallet = KEYS.alice
   return dendrite
 }
 
-async function axonOf(options: Partial<Parameters<typeof createAxon>[0]> = {}) {
+async function axonOf(options: Partial<Parameters<typeof createAxon>[0]> = {}, host = '127.0.0.1') {
   const axon: Axon = createAxon({
     wallet: KEYS.bob,
     peers: new PeerMap().add(KEYS.alice),
@@ -57,8 +62,8 @@ async function axonOf(options: Partial<Parameters<typeof createAxon>[0]> = {}) {
     ...options,
   })
   open.push(axon)
-  const { port } = await axon.listen({ host: '127.0.0.1', port: 0 })
-  const target: Target = { hotkey: KEYS.bob.address, ip: '127.0.0.1', port }
+  const { port } = await axon.listen({ host, port: 0 })
+  const target: Target = { hotkey: KEYS.bob.address, ip: host, port }
   return { axon, target }
 }
 
@@ -72,6 +77,12 @@ for (const protocol of ['legacy', 'btauth1'] as const) {
       assert.ok(outcome.ok, inspect(outcome))
       assert.deepEqual([outcome.protocol, outcome.statusCode], [protocol, 200])
       assert.deepEqual(outcome.response, { answer: "IT'S É 🦊", echoed: 2n ** 80n })
+    })
+
+    it('meet over IPv6', { skip: !hasIPv6 && 'this machine has no IPv6' }, async () => {
+      const { target } = await axonOf({}, '::1')
+      const outcome = await dendriteOf(protocol).call(target, Task, payload)
+      assert.ok(outcome.ok, inspect(outcome))
     })
 
     it('ping', async () => {

@@ -126,6 +126,16 @@ for (const [name, open] of backends) {
       assert.ok(stranger.outcome === 'refused' && stranger.action === 'stop')
     })
 
+    it('announces an IPv6 address, and shows it as it was written', async () => {
+      await using harness = await open()
+      const { chain } = harness
+      const request = { netuid, ip: '2001:db8::7', port: 8091, version: 10_005_000 }
+      assert.equal((await chain.serveAxon(miner, request)).outcome, 'included')
+      const axon = (await chain.metagraph(netuid)).neurons[1]?.axon
+      assert.deepEqual(axon, { ip: '2001:db8::7', port: 8091, version: 10_005_000, protocol: 4 })
+      assert.equal((await chain.serveAxon(miner, request)).outcome, 'unchanged')
+    })
+
     it('sets weights once per window and reads them back', async () => {
       await using harness = await open()
       const { chain } = harness
