@@ -3,14 +3,11 @@ import type { Command, CommandIo } from './command.js'
 import { COMMANDS } from './commands/index.js'
 import { CliError } from './errors.js'
 
-/** True for what `node:util` parseArgs and our own parsers throw for bad arguments. */
-function isUsageError(error: unknown): boolean {
-  if (error instanceof CliError) return true
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return (
-    typeof code === 'string' && (code.startsWith('ERR_PARSE_ARGS') || code === 'CONFIG_INVALID')
-  )
-}
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
+/** True for what `node:util` parseArgs throws for words it was not told of. */
+const isUnknownWord = (error: unknown): error is Error => codeOf(error).startsWith('ERR_PARSE_ARGS')
 
 async function listVerbs(): Promise<string> {
   const rows = await Promise.all(
@@ -48,7 +45,11 @@ export async function runCli(argv: readonly string[], io: CommandIo): Promise<nu
     return await command.run(rest, io)
   } catch (error) {
     if (isAbort(error)) return 130
+    if (isUnknownWord(error)) {
+      io.err(`${error.message}\n\nsubreel ${verb} --help tells more.`)
+      return 2
+    }
     io.err(describeError(error))
-    return isUsageError(error) ? 2 : 1
+    return error instanceof CliError || codeOf(error) === 'CONFIG_INVALID' ? 2 : 1
   }
 }
