@@ -47,13 +47,21 @@ async function runExample(name: string, code: string): Promise<string> {
   return stdout
 }
 
+async function examplesOf(page: string): Promise<RegExpExecArray[]> {
+  const examples = [...(await readFile(join(root, page), 'utf8')).matchAll(EXAMPLE)]
+  assert.ok(examples.length > 0, 'the page has examples')
+  return examples
+}
+
 describe('a stranger who installs the package', () => {
-  it('imports the entries of the wire', async () => {
-    const entries = ['protocol', 'wallet', 'axon', 'dendrite']
+  it('imports every entry', async () => {
+    const { exports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+    const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'))
     const code = `for (const entry of ${JSON.stringify(entries)}) {
-      const found = await import('subreel/' + entry)
+      const found = await import('subreel' + entry.slice(1))
       console.log(entry, Object.keys(found).length > 0)
-    }`
+    }
+    process.exit()`
     const printed = (await runExample('entries.mjs', code)).trim().split('\n')
     assert.deepEqual(
       printed,
@@ -63,11 +71,26 @@ describe('a stranger who installs the package', () => {
 
   for (const page of PAGES) {
     it(`runs the examples of ${page}`, async () => {
-      const examples = [...(await readFile(join(root, page), 'utf8')).matchAll(EXAMPLE)]
-      assert.ok(examples.length > 0, 'the page has examples')
-      for (const [i, [, code = '', output = '']] of examples.entries()) {
+      for (const [i, [, code = '', output = '']] of (await examplesOf(page)).entries()) {
         assert.equal(await runExample(`example-${i}.mjs`, code), output)
       }
     })
   }
+
+  it('has types that hold under strict flags, without skipping those of the package', async () => {
+    const examples = (await Promise.all(PAGES.map(examplesOf))).flat()
+    const files = examples.map(([, code = ''], i) => ({ name: `typed-${i}.ts`, code }))
+    for (const { name, code } of files) await writeFile(join(folder, name), code)
+    const compilerOptions = {
+      ...{ module: 'nodenext', target: 'es2023', strict: true, exactOptionalPropertyTypes: true },
+      ...{ noEmit: true, types: ['node'], typeRoots: [join(root, 'node_modules', '@types')] },
+    }
+    const config = { compilerOptions, files: files.map(({ name }) => name) }
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(config))
+    const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const compiling = run(process.execPath, [compiler, '-p', folder])
+    const { stdout } = await compiling.catch((failed: { stdout: string }) => failed)
+    assert.equal(stdout, '')
+  })
 })
