@@ -1,15 +1,23 @@
 // The axon beside a bare Fastify echo and the Python axon of bittensor 10.5.0, on the same signed
 // requests. Usage: npm run bench -- axon [signed] [flood] [forged] [memory]
-// The Python axon needs an interpreter with bittensor==10.5.0: SUBREEL_BENCH_PYTHON names it.
+// The Python axon needs `node scripts/interop.mjs --install-only` once, or an interpreter with
+// bittensor==10.5.0 that SUBREEL_BENCH_PYTHON names.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { type Signer, signerFromUri } from 'subreel/wallet'
+import { encodeAddress, type Signer, signerFromUri } from 'subreel/wallet'
 import { freePort } from '../support/ports.js'
 import { nextNonce } from '../support/signed.js'
-import { cpuSeconds, type Load, percentile, residentBytes, runLoad } from './support/load.js'
+import {
+  cpuSeconds,
+  type Load,
+  percentile,
+  quantile,
+  residentBytes,
+  runLoad,
+} from './support/load.js'
 import { signedRequest, unsignedRequest, uuidOf } from './support/signed.js'
 
 const CONNECTIONS = 32
@@ -17,9 +25,12 @@ const SIGNED = 10_000
 /** The Python axon answers some 70 a second. */
 const SIGNED_PYTHON = 600
 const UNSIGNED = 40_000
-const FORGED_SECONDS = 8
+const FORGED_SECONDS = 3
+const FORGED_ROUNDS = 3
 const FORGED_PER_SECOND = 5000
+const MEMORY_REQUESTS = 1_000_000
 const MEMORY_HOTKEYS = 100_000
+const MEMORY_STEP = 100_000
 
 const chosen = new Set(process.argv.slice(2))
 const wanted = (part: string) => chosen.size === 0 || chosen.has(part)
@@ -52,17 +63,17 @@ async function start(name: string, command: string, args: readonly string[]): Pr
   }
 }
 
-const ours = (kind: 'axon' | 'echo' | 'open' | 'unguarded') =>
+const ours = (kind: 'axon' | 'door' | 'echo' | 'trusting' | 'unguarded') =>
   start(kind, process.execPath, [
     fileURLToPath(new URL('./support/server.js', import.meta.url)),
     kind,
   ])
 
 async function python(): Promise<Server | undefined> {
-  const interpreter = process.env['SUBREEL_BENCH_PYTHON'] ?? '.cache/py/bin/python'
+  const interpreter = process.env['SUBREEL_BENCH_PYTHON'] ?? '.cache/interop/venv-10.5.0/bin/python'
   if (!existsSync(interpreter)) {
     say(
-      `python axon: not measured, ${interpreter} is missing (python -m venv, pip install bittensor==10.5.0)`,
+      `python axon: not measured, ${interpreter} is missing: node scripts/interop.mjs --install-only makes it`,
     )
     return undefined
   }
@@ -175,10 +186,34 @@ async function flood(): Promise<void> {
   )
 }
 
-/** An honest caller, one request after another, alone and then among forgeries. */
-async function forged(): Promise<void> {
-  say(`an honest caller under ${FORGED_PER_SECOND} forged requests per second`)
+interface Attack {
+  /** Resolves to what came back: statuses and their counts. */
+  readonly over: Promise<ReadonlyMap<number, number>>
+}
+
+async function attack(port: number, connections: number, seconds: number): Promise<Attack> {
+  const script = fileURLToPath(new URL('./support/attack.js', import.meta.url))
+  const args = [port, FORGED_PER_SECOND, seconds, connections].map(String)
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(child.stdout, 'data')
+  const over = once(child.stdout, 'data').then(
+    ([report]) => new Map<number, number>(JSON.parse(String(report))),
+  )
+  return { over }
+}
+
+const joined = (loads: readonly Load[]): Float64Array =>
+  Float64Array.from(loads.flatMap(({ latencies }) => [...latencies])).sort()
+
+/**
+ * An honest caller, one request after another: alone, while the flood goes to another server of this
+ * machine (what the flood costs the machine), and while it goes to the axon. Taken in turns.
+ */
+async function forged(connections: number): Promise<void> {
+  const over = connections === 0 ? 'ever new connections' : `${connections} connections`
+  say(`an honest caller under ${FORGED_PER_SECOND} forged requests per second over ${over}`)
   const axon = await ours('axon')
+  const other = await ours('door')
   const honest = (seconds: number) => {
     const until = performance.now() + seconds * 1000
     return runLoad({
@@ -190,77 +225,88 @@ async function forged(): Promise<void> {
           : undefined,
     })
   }
+  const among = async (port: number) => {
+    const flood = await attack(port, connections, FORGED_SECONDS + 1)
+    const load = await honest(FORGED_SECONDS)
+    return { load, statuses: await flood.over }
+  }
   await honest(1)
-  const alone = await honest(FORGED_SECONDS / 2)
-  const attacker = spawn(
-    process.execPath,
-    [
-      fileURLToPath(new URL('./support/attack.js', import.meta.url)),
-      ...[axon.port, FORGED_PER_SECOND, FORGED_SECONDS, CONNECTIONS].map(String),
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  await once(attacker.stdout, 'data')
-  const before = cpuSeconds(axon.pid)
-  const among = await honest(FORGED_SECONDS - 1)
-  const cpu = (cpuSeconds(axon.pid) - before) / (FORGED_SECONDS - 1)
-  const [report] = await once(attacker.stdout, 'data')
-  const statuses = new Map<number, number>(JSON.parse(String(report)))
-  const sent = [...statuses.values()].reduce((sum, count) => sum + count, 0)
-  await axon.stop()
-  const text = [...statuses].map(([status, count]) => `${status}×${count}`).join(' ')
-  say(
-    `  forged   ${sent} in ${FORGED_SECONDS} s: ${text}; the axon used ${Math.round(cpu * 100)} % of a core`,
-  )
-  for (const [name, load] of [
-    ['alone', alone],
-    ['among', among],
-  ] as const) {
-    const ok = load.statuses.get(200) ?? 0
+  const loads: Record<'alone' | 'beside' | 'under', Load[]> = { alone: [], beside: [], under: [] }
+  for (let round = 0; round < FORGED_ROUNDS; round += 1) {
+    loads.alone.push(await honest(FORGED_SECONDS))
+    loads.beside.push((await among(other.port)).load)
+    const before = cpuSeconds(axon.pid)
+    const { load, statuses } = await among(axon.port)
+    loads.under.push(load)
+    const cpu = (cpuSeconds(axon.pid) - before) / (FORGED_SECONDS + 1)
+    const sent = [...statuses.values()].reduce((sum, count) => sum + count, 0)
+    const text = [...statuses].map(([status, count]) => `${status}×${count}`).join(' ')
     say(
-      `  ${name.padEnd(8)} ${ok} of ${load.requests} served, p50 ${percentile(load, 0.5).toFixed(2)} ms, ` +
-        `p99 ${percentile(load, 0.99).toFixed(2)} ms`,
+      `  flood    ${sent} in ${FORGED_SECONDS + 1} s: ${text}; the axon used ${Math.round(cpu * 100)} % of a core`,
     )
   }
-  ratio(
-    "honest caller's p99, among / alone",
-    percentile(among, 0.99) / percentile(alone, 0.99),
-    '≤ 2',
-  )
+  await axon.stop()
+  await other.stop()
+  const p99: Record<string, number> = {}
+  for (const [name, taken] of Object.entries(loads)) {
+    const latencies = joined(taken)
+    const ok = taken.reduce((sum, { statuses }) => sum + (statuses.get(200) ?? 0), 0)
+    p99[name] = quantile(latencies, 0.99)
+    say(
+      `  ${name.padEnd(8)} ${ok} of ${latencies.length} served, p50 ${quantile(latencies, 0.5).toFixed(2)} ms, ` +
+        `p99 ${quantile(latencies, 0.99).toFixed(2)} ms`,
+    )
+  }
+  const { alone = 0, beside = 0, under = 0 } = p99
+  ratio("honest caller's p99, under the flood / alone", under / alone, '≤ 2')
+  ratio('the same, a flood to another server / alone', beside / alone, 'what the machine does')
 }
 
-/** Accepted requests, each of a hotkey never seen before. */
+/**
+ * Resident memory over a million accepted requests of a hundred thousand hotkeys, each under a uuid
+ * of its own. Signatures are taken as right: making so many would take an hour.
+ */
 async function memory(): Promise<void> {
-  say(`memory over ${MEMORY_HOTKEYS} accepted requests, each of another hotkey`)
-  const axon = await ours('open')
+  say(`memory over ${MEMORY_REQUESTS} accepted requests of ${MEMORY_HOTKEYS} hotkeys`)
+  const axon = await ours('trusting')
+  const signature = new Uint8Array(64)
+  const hotkeys = Array.from({ length: MEMORY_HOTKEYS }, (_, i) => {
+    const publicKey = Buffer.alloc(32, 7)
+    publicKey.writeUInt32LE(i)
+    return { ...caller(0), publicKey, address: encodeAddress(publicKey), sign: () => signature }
+  })
   let made = 0
-  const batch = 10_000
-  for (let done = 0; done < MEMORY_HOTKEYS; done += batch) {
-    const end = done + batch
-    await runLoad({
+  const resident: number[] = []
+  for (let end = MEMORY_STEP; end <= MEMORY_REQUESTS; end += MEMORY_STEP) {
+    const { statuses } = await runLoad({
       port: axon.port,
       connections: CONNECTIONS,
       next: () => {
         if (made >= end) return undefined
         made += 1
-        return signedRequest({
-          sender: signerFromUri(`//N//${made}`),
-          receiver,
-          uuid: uuidOf(made),
-        })
+        const sender = hotkeys[made % MEMORY_HOTKEYS] ?? caller(0)
+        return signedRequest({ sender, receiver, uuid: uuidOf(made) })
       },
     })
-    say(`  after ${made}: ${Math.round(residentBytes(axon.pid) / 2 ** 20)} MiB`)
+    if (statuses.get(200) !== MEMORY_STEP) throw new Error(`refused: ${[...statuses]}`)
+    resident.push(residentBytes(axon.pid))
+    say(`  after ${made}: ${Math.round((resident.at(-1) ?? 0) / 2 ** 20)} MiB`)
   }
   await axon.stop()
-  say('memory of the gate over 1000000 requests of 100000 hotkeys, signatures taken as right')
-  const soak = fileURLToPath(new URL('./support/gate-soak.js', import.meta.url))
-  const child = spawn(process.execPath, ['--expose-gc', soak], { stdio: 'inherit' })
-  await once(child, 'exit')
+  const half = resident.slice(0, resident.length / 2)
+  const rest = resident.slice(resident.length / 2)
+  ratio(
+    'most of the second half / most of the first',
+    Math.max(...rest) / Math.max(...half),
+    '≤ 1.1',
+  )
 }
 
 say(`${availableParallelism()} cores, ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`)
 if (wanted('signed')) await signed()
 if (wanted('flood')) await flood()
-if (wanted('forged')) await forged()
+if (wanted('forged')) {
+  await forged(CONNECTIONS)
+  await forged(0)
+}
 if (wanted('memory')) await memory()

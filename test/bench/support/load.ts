@@ -12,8 +12,11 @@ export interface Load {
   readonly latencies: Float64Array
 }
 
-export const percentile = (load: Load, p: number): number =>
-  load.latencies[Math.min(load.latencies.length - 1, Math.floor(load.latencies.length * p))] ?? 0
+/** Of sorted values. */
+export const quantile = (sorted: Float64Array, p: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0
+
+export const percentile = (load: Load, p: number): number => quantile(load.latencies, p)
 
 const END = Buffer.from('\r\n\r\n')
 

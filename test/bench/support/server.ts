@@ -1,6 +1,9 @@
-// A server to be measured, in a process of its own. Prints its port. Usage: server.js axon|echo|open|unguarded
+// A server to be measured, in a process of its own. Prints its port.
+// Usage: server.js axon|door|echo|trusting|unguarded
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import fastify from 'fastify'
-import { createAxon, FLOOD_LIMITS, serve } from 'subreel/axon'
+import { type AxonOptions, createAxon, FLOOD_LIMITS, serve } from 'subreel/axon'
 import { VideoUpscaling } from 'subreel/protocol'
 import { signerFromUri } from 'subreel/wallet'
 import { PeerMap } from '../../support/axon.js'
@@ -16,17 +19,25 @@ async function echo(): Promise<number> {
   return address !== null && typeof address === 'object' ? address.port : 0
 }
 
+/** Closes every connection at once: somewhere else for a flood to go. */
+async function door(): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.destroy()
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  return address !== null && typeof address === 'object' ? address.port : 0
+}
+
 const NO_LIMIT = { perSecond: 1e9, burst: 1e9 }
 
-/** `open` takes strangers; `unguarded` answers every bad request rather than shun its sender. */
-async function axon(open: boolean, unguarded: boolean): Promise<number> {
+async function axon(options: Partial<AxonOptions> = {}): Promise<number> {
   const peers = new PeerMap()
   for (let i = 0; i < 256; i += 1) peers.add(signerFromUri(`//Caller//${i}`), { stake: i })
   const made = createAxon({
     wallet: signerFromUri('//Bob'),
     peers,
-    access: { allowUnregistered: open },
-    floodLimits: unguarded ? { ...FLOOD_LIMITS, refusedPerAddress: NO_LIMIT } : FLOOD_LIMITS,
     rateLimit: NO_LIMIT,
     synapses: [
       serve({
@@ -36,9 +47,21 @@ async function axon(open: boolean, unguarded: boolean): Promise<number> {
         }),
       }),
     ],
+    ...options,
   })
   return (await made.listen({ host: '127.0.0.1', port: 0 })).port
 }
 
-const port = kind === 'echo' ? await echo() : await axon(kind === 'open', kind === 'unguarded')
+const servers: Record<string, () => Promise<number>> = {
+  axon,
+  door,
+  echo,
+  /** Takes strangers and their signatures as they are. */
+  trusting: () => axon({ access: { allowUnregistered: true }, verifier: { verify: () => true } }),
+  /** Answers every bad request rather than shun its sender. */
+  unguarded: () => axon({ floodLimits: { ...FLOOD_LIMITS, refusedPerAddress: NO_LIMIT } }),
+}
+const start = servers[kind]
+if (start === undefined) throw new Error(`no server ${kind}: there are ${Object.keys(servers)}`)
+const port = await start()
 process.stdout.write(`${port}\n`)
