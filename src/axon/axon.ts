@@ -33,7 +33,6 @@ export class Axon implements Closable {
   readonly #metrics: AxonMetrics
   readonly #log: Logger
   readonly #stopping = new AbortController()
-  #letGo = () => {}
   readonly #passages = new WeakMap<FastifyRequest, Passage>()
 
   constructor(options: AxonOptions) {
@@ -91,7 +90,6 @@ export class Axon implements Closable {
   async close(options: { readonly graceMs?: number } = {}): Promise<void> {
     if (this.#stopping.signal.aborted) return
     const closed = this.app.close()
-    this.#letGo()
     await this.#pipeline.drain(options.graceMs ?? 5000)
     this.#stopping.abort(new DOMException('the axon stops', 'AbortError'))
     this.app.server.closeAllConnections()
@@ -101,7 +99,7 @@ export class Axon implements Closable {
   }
 
   #build(): FastifyInstance {
-    const { clock, connections, floodLimits, mount } = this.#settings
+    const { connections, mount } = this.#settings
     const app = fastify({
       bodyLimit: connections.bodyBytes,
       serverFactory: (handler) => {
@@ -112,11 +110,9 @@ export class Axon implements Closable {
           },
           handler,
         )
-        this.#letGo = limitConnections(server, connections, {
+        limitConnections(server, connections, {
           shuns: (address) => this.#pipeline.shuns(address),
           onRefused: () => this.#metrics.connectionRefused(),
-          holdMs: floodLimits.holdMs,
-          clock,
         })
         return server
       },

@@ -1,5 +1,6 @@
 import { LruMap } from '../lib/lru.js'
 import { type RateLimit, TokenBuckets } from './buckets.js'
+import { networkOf } from './network.js'
 
 export interface FloodLimits {
   /** Bad signatures of one claimed hotkey from one address. */
@@ -12,17 +13,14 @@ export interface FloodLimits {
   readonly refusedPerAddress: RateLimit
   /** An address over its budget is not even listened to for so long, in milliseconds. */
   readonly shunMs: number
-  /** Its connections are held so long, unread, before they are closed, in milliseconds. */
-  readonly holdMs: number
 }
 
 export const FLOOD_LIMITS: FloodLimits = {
   forgedPerPair: { perSecond: 2, burst: 8 },
-  forgedPerAddress: { perSecond: 20, burst: 100 },
+  forgedPerAddress: { perSecond: 5, burst: 20 },
   forgedInAll: { perSecond: 200, burst: 400 },
   refusedPerAddress: { perSecond: 100, burst: 2000 },
   shunMs: 10_000,
-  holdMs: 5000,
 }
 
 const KNOWN = 16_384
@@ -30,6 +28,8 @@ const ALL = ''
 
 /**
  * Decides what of a flood is worth looking at.
+ *
+ * An address stands for its network: over IPv6 its /64.
  *
  * Only requests that were refused draw on these budgets: what an unverified request claims can use
  * up nobody else's. A pair of address and hotkey that has proved itself is not held to what others
@@ -55,7 +55,8 @@ export class FloodGuard {
   }
 
   /** Whether connections of this address are closed unheard. */
-  shuns(address: string, nowMs: number): boolean {
+  shuns(from: string, nowMs: number): boolean {
+    const address = networkOf(from)
     const untilMs = this.#shunned.get(address)
     if (untilMs === undefined) return false
     if (untilMs > nowMs && this.#provedAddresses.get(address) === undefined) return true
@@ -64,7 +65,8 @@ export class FloodGuard {
   }
 
   /** Milliseconds until a signature of this claim may be checked; 0 for now. */
-  waitMs(address: string, hotkey: string, nowMs: number): number {
+  waitMs(from: string, hotkey: string, nowMs: number): number {
+    const address = networkOf(from)
     const pair = `${address} ${hotkey}`
     const own = this.#pairs.waitMs(pair, nowMs)
     if (own > 0 || this.#provedPairs.get(pair) === true) return own
@@ -72,26 +74,30 @@ export class FloodGuard {
   }
 
   /** A signature was right. */
-  passed(address: string, hotkey: string): void {
+  passed(from: string, hotkey: string): void {
+    const address = networkOf(from)
     this.#provedPairs.set(`${address} ${hotkey}`, true)
     this.#provedAddresses.set(address, true)
   }
 
   /** A signature was wrong. */
-  forged(address: string, hotkey: string, nowMs: number): void {
+  forged(from: string, hotkey: string, nowMs: number): void {
+    const address = networkOf(from)
     this.#pairs.take(`${address} ${hotkey}`, nowMs)
     this.#overall.take(ALL, nowMs)
     if (!this.#addresses.take(address, nowMs)) this.#shun(address, nowMs)
   }
 
   /** A claim was not looked at because of what its address or pair sent before. */
-  insisted(address: string, nowMs: number): void {
+  insisted(from: string, nowMs: number): void {
+    const address = networkOf(from)
     if (this.#addresses.waitMs(address, nowMs) > 0) this.#shun(address, nowMs)
-    else this.refused(address, nowMs)
+    else this.refused(from, nowMs)
   }
 
   /** A request was refused for a fault of its own that took no signature to see. */
-  refused(address: string, nowMs: number): void {
+  refused(from: string, nowMs: number): void {
+    const address = networkOf(from)
     if (!this.#refusals.take(address, nowMs)) this.#shun(address, nowMs)
   }
 

@@ -54,7 +54,6 @@ describe('flood guard', () => {
     forgedInAll: { perSecond: 1, burst: 8 },
     refusedPerAddress: { perSecond: 1, burst: 10 },
     shunMs: 10_000,
-    holdMs: 5000,
   }
 
   it('stops checking a claim that failed too often, and that one alone', () => {
@@ -101,6 +100,19 @@ describe('flood guard, at the door', () => {
     assert.ok(guard.shuns('1.1.1.1', 0))
     assert.ok(!guard.shuns('2.2.2.2', 0))
     assert.ok(!guard.shuns('1.1.1.1', FLOOD_LIMITS.shunMs))
+  })
+
+  it('shuns the network of an IPv6 address, and an IPv4 address however it is written', () => {
+    const guard = new FloodGuard({
+      ...FLOOD_LIMITS,
+      refusedPerAddress: { perSecond: 1, burst: 10 },
+    })
+    for (let i = 1; i <= 11; i += 1) guard.refused(`2001:db8:0:7::${i.toString(16)}`, 0)
+    for (let i = 1; i <= 11; i += 1) guard.refused('::ffff:10.0.0.1', 0)
+    assert.ok(guard.shuns('2001:db8:0:7:ffff::1', 0))
+    assert.ok(!guard.shuns('2001:db8:0:8::1', 0))
+    assert.ok(guard.shuns('10.0.0.1', 0))
+    assert.ok(!guard.shuns('10.0.0.2', 0))
   })
 
   it('never shuns an address where somebody proved who he is', () => {
