@@ -669,6 +669,7 @@ export const SETTINGS = {
     help: 'No fetched file may be larger, in MB.',
   }),
   'admin.host': setting({
+    env: 'SUBREEL_ADMIN_HOST',
     schema: text(),
     default: '127.0.0.1',
     help: 'Address of the admin server: health, metrics, log level.',

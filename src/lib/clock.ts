@@ -109,3 +109,11 @@ export class Deadline implements Disposable {
 export function deadline(timeoutMs: number, signal?: AbortSignal): AbortSignal {
   return new Deadline(timeoutMs, signal).signal
 }
+
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,10 +1,13 @@
 import { AdminServer } from './admin.js'
-import { type Clock, deadline, SystemClock } from './clock.js'
+import { aborted, type Clock, deadline, SystemClock } from './clock.js'
 import { isAbort, SubnetError } from './errors.js'
 import type { Logger } from './log.js'
 import { createRegistry, type Registry } from './metrics.js'
 import { Resources } from './resources.js'
 import { type Rng, SystemRng } from './rng.js'
+
+/** What is aborted has this long to let go of its files and sockets. */
+const ABORT_MS = 5_000
 
 /** What a daemon's composition gets: its surroundings, opened and closed by `runDaemon`. */
 export interface DaemonContext {
@@ -110,13 +113,7 @@ async function drain(
       'running work did not finish in time and is aborted',
     )
     abort.abort()
-    await finished.catch(() => {})
+    // Bounded too: what waits for a server that is away may never hear of it.
+    await Promise.race([finished.catch(() => {}), aborted(deadline(ABORT_MS))])
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Clock } from '../lib/clock.js'
+import { aborted, type Clock, deadline } from '../lib/clock.js'
 import { describeError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { runEvery } from '../lib/loop.js'
@@ -81,6 +81,9 @@ export interface Swept {
 const BATCH = 200
 /** The store's clock may run ahead of ours; an orphan is old beyond doubt. */
 const ORPHAN_MARGIN_MS = 60_000
+
+/** A sweep under way at the end has this long: it is safe to break off and to repeat. */
+const STOP_MS = 1_000
 
 /** Deletes what is due, and what was forgotten. Safe to run in several processes at once. */
 export class Retention {
@@ -180,7 +183,7 @@ export async function keepSwept(
       { event: 'sweep.failed', reason: describeError(error) },
       'a sweep failed and is tried again',
     )
-  await Promise.all([
+  const sweeping = Promise.all([
     runEvery({ clock, signal, everyMs, onError }, async () => {
       await retention.sweepDue(signal)
     }),
@@ -190,6 +193,9 @@ export async function keepSwept(
         log.warn({ event: 'orphans.deleted', deleted }, 'deleted objects that no schedule knew')
     }),
   ])
+  // A command to a Redis that is away waits for it: its sweep must not keep the process.
+  const overdue = aborted(signal).then(() => aborted(deadline(STOP_MS)))
+  await Promise.race([sweeping, overdue])
 }
 
 /** How long an object of ours can live: its URL's time, and the longest upload before that. */

@@ -22,8 +22,8 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
 })
 
-async function startStubborn(graceMs: number): Promise<Started> {
-  const child = spawn(process.execPath, [STUBBORN, String(graceMs)], {
+async function startStubborn(graceMs: number, ...more: string[]): Promise<Started> {
+  const child = spawn(process.execPath, [STUBBORN, String(graceMs), ...more], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   children.push(child)
@@ -122,6 +122,16 @@ describe('every process', () => {
     const events = started.log.map(({ event, order }) => order ?? event)
     assert.ok(events.includes('process.grace-ended'), events.join())
     assert.ok(events.indexOf('second opened') < events.indexOf('first opened'), events.join())
+  })
+
+  it('ends although its work heeds nothing', async () => {
+    const started = await startStubborn(0, 'deaf')
+    started.child.kill('SIGTERM')
+    assert.equal(await exitOf(started), 0)
+    assert.ok(
+      started.log.some(({ order }) => order === 'first opened'),
+      'everything was closed',
+    )
   })
 
   it('exits at once at the second signal', async () => {

@@ -1,7 +1,10 @@
 import { runDaemon } from '#src/lib/daemon.js'
 import { createLog } from '#src/lib/log.js'
 
-/** A daemon whose work never ends by itself. Argument: the grace period in milliseconds. */
+/**
+ * A daemon whose work never ends by itself. Arguments: the grace period in milliseconds; `deaf` when
+ * its work does not heed the abort either.
+ */
 process.exitCode = await runDaemon(
   {
     name: 'stubborn',
@@ -24,6 +27,7 @@ process.exitCode = await runDaemon(
       drained: () =>
         new Promise((resolve) => {
           aborting.addEventListener('abort', () => {
+            if (process.argv[3] === 'deaf') return
             clearInterval(working)
             resolve()
           })
