@@ -90,6 +90,8 @@ export async function runDaemon(
       log.error({ event: 'process.close-failed', error }, 'something did not close cleanly')
     })
     log.info({ event: 'process.stopped' }, `${name} has stopped`)
+    // Work that heeded nothing may hold a socket or a timer: it must not keep the process either.
+    void aborted(deadline(ABORT_MS)).then(() => process.exit())
     process.off('SIGTERM', onSignal)
     process.off('SIGINT', onSignal)
   }
