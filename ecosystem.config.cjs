@@ -7,11 +7,11 @@ const app = (name, script, extra = {}) => ({
   exec_mode: 'fork',
   instances: 1,
   autorestart: true,
-  // Ten restarts; at the eleventh crash within a minute of its start it stays down, 'errored':
-  // somebody must look. pm2 gives up at this number of crashes, so it is one more than the restarts.
-  // It counts them for max_restarts * min_uptime (11 minutes) from the start of the app.
+  // Ten restarts; at the eleventh crash it stays down, 'errored': somebody must look. A crash counts
+  // within min_uptime of its start, and for max_restarts * min_uptime (11 days) from the last time
+  // that somebody started the app: later crashes pm2 restarts for ever.
   max_restarts: 11,
-  min_uptime: '60s',
+  min_uptime: '24h',
   // No restart_delay: with one, pm2 shows what it gave up as 'waiting restart' for ever.
   // Above shutdown.grace_seconds (30): running work is finished, not killed.
   kill_timeout: 45_000,
