@@ -43,6 +43,11 @@ export function createMetrics(registry: Registry) {
       help: 'Blocks since our weights last changed on chain.',
       registers,
     }),
+    weightsCutoff: new Gauge({
+      name: 'subnet_validator_weights_cutoff_blocks',
+      help: 'Age in blocks from which the chain ignores our weights.',
+      registers,
+    }),
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Chain, Head, Metagraph, Neuron } from '../chain/types.js'
+import type { CallOptions, Chain, EpochInfo, Head, Metagraph, Neuron } from '../chain/types.js'
 import type { Hotkey, Netuid } from '../protocol/units.js'
 import type { MinerTarget } from './ports.js'
 
@@ -9,6 +9,7 @@ export class Network {
   readonly self: Hotkey
   #metagraph: Metagraph | undefined
   #head: Head | undefined
+  #epoch: EpochInfo | undefined
 
   constructor(chain: Chain, netuid: Netuid, self: Hotkey) {
     this.chain = chain
@@ -28,10 +29,26 @@ export class Network {
   update(head: Head, metagraph: Metagraph): void {
     this.#head = head
     this.#metagraph = metagraph
+    // An owner may have begun an epoch early.
+    this.#epoch = undefined
   }
 
   sawHead(head: Head): void {
     this.#head = head
+  }
+
+  /** Where the subnet is in its epochs. Asks the chain once per epoch and sync, and counts heads in between. */
+  async epoch(options: CallOptions): Promise<EpochInfo> {
+    const known = this.#epoch
+    const block = this.#head?.number
+    if (known !== undefined && block !== undefined) {
+      const passed = Math.max(0, block - known.block)
+      if (passed <= known.blocksUntilNext) {
+        return { ...known, block, blocksUntilNext: known.blocksUntilNext - passed }
+      }
+    }
+    this.#epoch = await this.chain.epoch(this.netuid, options)
+    return this.#epoch
   }
 
   neuron(hotkey: string): Neuron | undefined {

@@ -1,5 +1,8 @@
 import { type Config, ConfigError } from '../config/index.js'
-import { VIDEO_CODECS } from '../scoring/types.js'
+import { toUid, type Uid } from '../protocol/index.js'
+import { LEDGER_RULES, type LedgerRules } from '../scoring/ledger.js'
+import { type TaskKind, VIDEO_CODECS } from '../scoring/types.js'
+import { WEIGHTS, type WeightConfig } from '../scoring/weights.js'
 import {
   DEFAULT_PLAN_SETTINGS,
   type PlanSettings,
@@ -51,6 +54,67 @@ const DEFAULT_TIMEOUT_SECONDS = { compression: 120, upscaling: 40 } as const
 /** Time a miner has for a round's task, in milliseconds. */
 export function roundTimeoutMs(config: Config, plan: RoundPlan): number {
   return (config['neuron.timeout'] ?? DEFAULT_TIMEOUT_SECONDS[plan.task.kind]) * 1_000
+}
+
+const HOUR_MS = 3_600_000
+
+/** How running scores are kept, by the settings. */
+export function ledgerRules(config: Config): LedgerRules {
+  return {
+    ...LEDGER_RULES,
+    keepRows: config['weights.window_rows'],
+    halfLifeMs: config['weights.half_life_hours'] * HOUR_MS,
+  }
+}
+
+/** How scores become weights, by the settings. @throws ConfigError */
+export function weightPolicy(config: Config): {
+  readonly config: WeightConfig
+  readonly burnUid?: Uid
+} {
+  const burnUid = config['weights.burn_uid']
+  if (config['weights.burn'] > 0 && burnUid === undefined)
+    throw invalid('weights.burn: name who gets it with weights.burn_uid')
+  return {
+    config: {
+      ...WEIGHTS,
+      pools: poolShares(config['weights.pools']),
+      sharing:
+        config['weights.sharing'] === 'ranks'
+          ? {
+              kind: 'ranks',
+              shares: config['weights.rank_shares'].map((word) =>
+                share('weights.rank_shares', word),
+              ),
+            }
+          : { kind: 'proportional', power: config['weights.power'] },
+      minTasks: config['weights.min_tasks'],
+      alphaFactor: config['weights.alpha_factor'],
+      liquidationFactor: config['weights.liquidation_factor'],
+      burn: config['weights.burn'],
+    },
+    ...(burnUid === undefined ? {} : { burnUid: toUid(burnUid) }),
+  }
+}
+
+function poolShares(words: readonly string[]): WeightConfig['pools'] {
+  const pools: Record<TaskKind, number> = { compression: 0, upscaling: 0, generation: 0, audio: 0 }
+  for (const word of words) {
+    const [kind = '', value = ''] = word.split('=')
+    if (!Object.hasOwn(pools, kind))
+      throw invalid(`weights.pools: ${kind} is none of ${Object.keys(pools).join(', ')}`)
+    pools[kind as TaskKind] = share('weights.pools', value)
+  }
+  if (Object.values(pools).every((value) => value === 0))
+    throw invalid('weights.pools: at least one kind must have a share above 0')
+  return pools
+}
+
+function share(setting: string, word: string): number {
+  const value = Number(word)
+  if (word.trim() === '' || !(value >= 0 && value <= 1))
+    throw invalid(`${setting}: ${word || 'nothing'} is no share in 0..1`)
+  return value
 }
 
 function invalid(problem: string): ConfigError {

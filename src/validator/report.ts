@@ -1,6 +1,6 @@
 import { SystemClock } from '../lib/clock.js'
 import type { Hotkey } from '../protocol/index.js'
-import { averages, LEDGER_RULES } from '../scoring/ledger.js'
+import { averages, LEDGER_RULES, type LedgerRules } from '../scoring/ledger.js'
 import type { TaskKind } from '../scoring/types.js'
 import { blockTimeMs, LedgerState } from './ledger-state.js'
 import type { StateDatabase } from './state/open.js'
@@ -39,7 +39,11 @@ export interface Reason {
 }
 
 /** How a validator stands, from its database alone: it need not be running. */
-export async function statusReport(db: StateDatabase, netuid: number): Promise<StatusReport> {
+export async function statusReport(
+  db: StateDatabase,
+  netuid: number,
+  rules: LedgerRules = LEDGER_RULES,
+): Promise<StatusReport> {
   const count = async (table: 'rounds' | 'tasks') => {
     const rows = await db
       .selectFrom(table)
@@ -71,7 +75,7 @@ export async function statusReport(db: StateDatabase, netuid: number): Promise<S
         ? undefined
         : { id: last.round_id, kind: last.kind, endedAt: last.ended_at ?? 0 },
     lastWeights: weights,
-    miners: await minerReports(db, netuid, last?.block ?? 0),
+    miners: await minerReports(db, netuid, last?.block ?? 0, rules),
   }
 }
 
@@ -79,17 +83,24 @@ async function minerReports(
   db: StateDatabase,
   netuid: number,
   block: number,
+  rules: LedgerRules,
 ): Promise<MinerReport[]> {
   const rounds = new RoundStore(db, new SystemClock())
-  const history = await rounds.history(netuid, LEDGER_RULES.keepRows)
-  const ledger = new LedgerState(LEDGER_RULES)
+  const history = await rounds.history(netuid, rules.keepRows)
+  const ledger = new LedgerState(rules)
   await ledger.load(rounds, netuid)
   const seen = new Map(
     history.map(({ hotkey, uid, kind }) => [`${hotkey} ${kind}`, { hotkey, uid, kind }]),
   )
   return [...seen.values()]
     .map(({ hotkey, uid, kind }) => {
-      const of = averages(ledger.current, hotkey as Hotkey, kind as TaskKind, blockTimeMs(block))
+      const of = averages(
+        ledger.current,
+        hotkey as Hotkey,
+        kind as TaskKind,
+        blockTimeMs(block),
+        rules,
+      )
       return {
         uid,
         hotkey,

@@ -10,13 +10,12 @@ import { GuardedFetcher } from '../lib/http/index.js'
 import { toNetuid } from '../protocol/index.js'
 import { connectProducer, OrganicJobs, whenReady } from '../queue/index.js'
 import { createJudge } from '../scoring/judge/index.js'
-import { LEDGER_RULES } from '../scoring/ledger.js'
 import { createVmafScorer, type DeviceChoice } from '../scoring/metrics/index.js'
 import { checkPlayable } from '../scoring/playable.js'
-import { WEIGHTS } from '../scoring/weights.js'
 import { BuiltinStore, openStore } from '../storage/index.js'
 import type { Signer } from '../wallet/index.js'
 import { GuardedResults, RoundJudge, StorePayloads } from './adapters.js'
+import { EmissionDuty } from './duties/emissions.js'
 import { GatewayFeed } from './duties/gateway-feed.js'
 import { LeaseDuty } from './duties/lease.js'
 import { OrganicDuty } from './duties/organic.js'
@@ -30,8 +29,9 @@ import { LedgerState } from './ledger-state.js'
 import { createMetrics } from './metrics.js'
 import { DendriteMinerClient } from './miner-client.js'
 import { Network } from './network.js'
-import { planSettings, roundKinds, roundTimeoutMs } from './policy.js'
+import { ledgerRules, planSettings, roundKinds, roundTimeoutMs, weightPolicy } from './policy.js'
 import { RoundRunner } from './round.js'
+import { EmissionStore } from './state/emissions.js'
 import { Lease } from './state/lease.js'
 import { MinerStore } from './state/miners.js'
 import { openState, stateLocation } from './state/open.js'
@@ -81,11 +81,13 @@ export async function startValidator(
   if (voided.length + recovered > 0) {
     log.warn({ event: 'state.recovered', voided, recovered }, 'put right what a crash had left')
   }
-  const ledger = new LedgerState(LEDGER_RULES)
+  const rules = ledgerRules(config)
+  const ledger = new LedgerState(rules)
   await ledger.load(rounds, netuid)
 
   const weightLedger = new DatabaseWeightLedger(db)
   const chain = resources.use('chain', parts.chain(weightLedger))
+  const emissions = new EmissionStore(db, clock, netuid)
   const network = new Network(chain, netuid, signer.address)
   const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
   const corpus = await Corpus.open(config['validator.corpus'], tools)
@@ -177,6 +179,7 @@ export async function startValidator(
     ),
     organic,
     ...(await openGatewayFeed(config, context, tasks)),
+    new EmissionDuty(network, emissions),
     new RetentionDuty(config['validator.retention_days'], { rounds, payloads, clock }),
     ...(config['neuron.disable_set_weights']
       ? []
@@ -185,10 +188,10 @@ export async function startValidator(
             {
               everyMs: 1_000,
               epochLength: config['neuron.epoch_length'],
-              config: WEIGHTS,
-              rules: LEDGER_RULES,
+              rules,
+              ...weightPolicy(config),
             },
-            { network, signer, lease, ledger, weightLedger, metrics, log },
+            { network, signer, lease, ledger, weightLedger, emissions, metrics, log },
           ),
         ]),
   ]

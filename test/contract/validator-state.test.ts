@@ -6,6 +6,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { sql } from 'kysely'
 import { ValidatorError } from '#src/validator/errors.js'
 import { reasonsOf, statusReport } from '#src/validator/report.js'
+import { EmissionStore } from '#src/validator/state/emissions.js'
 import { Lease } from '#src/validator/state/lease.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
@@ -36,6 +37,11 @@ async function refusedWith(code: string, run: Promise<unknown>): Promise<void> {
   await assert.rejects(run, (error) => error instanceof ValidatorError && error.code === code)
 }
 
+const TABLES = [
+  ...['scores', 'rounds', 'task_history', 'tasks', 'miners', 'leases'],
+  ...['emission_snapshots', 'validator_reports'],
+]
+
 /** The contract, for a database that `location` names; `reset` empties it between tests. */
 function suite(name: string, location: () => string): void {
   describe(`validator state on ${name}`, () => {
@@ -51,7 +57,7 @@ function suite(name: string, location: () => string): void {
       rounds = new RoundStore(db, clock)
       tasks = new TaskStore(db, clock)
       miners = new MinerStore(db, clock, 85)
-      for (const table of ['scores', 'rounds', 'task_history', 'tasks', 'miners', 'leases']) {
+      for (const table of TABLES) {
         await sql`delete from ${sql.table(table)}`.execute(db)
       }
     })
@@ -206,6 +212,25 @@ function suite(name: string, location: () => string): void {
         (await miners.active()).map((miner) => [miner.hotkey, miner.kinds]),
         [['a', undefined]],
       )
+    })
+
+    it('writes an epoch of emissions once, and says who kept how much of it', async () => {
+      const emissions = new EmissionStore(db, clock, 85)
+      const at = (epoch: number, kept: number) => [
+        { uid: 0, hotkey: 'keeps', emission: 10, alphaStake: 100 + 10 * epoch },
+        { uid: 1, hotkey: 'sells', emission: 10, alphaStake: 100 + kept * epoch },
+      ]
+      for (let epoch = 0; epoch < 12; epoch += 1) await emissions.record(epoch, at(epoch, 2.5))
+      await emissions.record(11, at(500, 500))
+      await emissions.record(11, [{ uid: 2, hotkey: 'new', emission: 1, alphaStake: 1 }])
+      assert.deepEqual([...(await emissions.retained())].sort(), [
+        ['keeps', 1],
+        ['sells', 0.25],
+      ])
+      await emissions.record(120, at(120, 2.5))
+      const left = await db.selectFrom('emission_snapshots').select('epoch').distinct().execute()
+      assert.deepEqual(left.length, 1, 'old epochs are forgotten')
+      assert.deepEqual(await new EmissionStore(db, clock, 1).retained(), new Map())
     })
 
     it('gives the lease to one holder until it expires', async () => {

@@ -7,17 +7,17 @@ import { FlakyProxy } from './flaky-proxy.js'
 
 const WINDOW_BLOCKS = 10
 /** Shorter than a window, as on real subnets: weights set late must not shut the next window. */
-const RATE_LIMIT_BLOCKS = 5
+export const RATE_LIMIT_BLOCKS = 5
 const netuid = toNetuid(1)
 
 /** What the pool, the node and the runtime say now and then to a well-made extrinsic. */
-const SUBMISSION_REFUSALS = [
+export const SUBMISSION_REFUSALS = [
   { code: 1010, message: 'Invalid Transaction', data: 'Transaction is outdated' },
   { code: 1010, message: 'Invalid Transaction', data: 'Custom error: 6' },
   { code: 1014, message: 'Priority is too low' },
   { code: 1016, message: 'Immediately dropped' },
 ]
-const DISPATCH_REFUSALS = ['SettingWeightsTooFast', 'CommitRevealEnabled']
+export const DISPATCH_REFUSALS = ['SettingWeightsTooFast', 'CommitRevealEnabled']
 const POISONED = [
   [0, 0],
   [Number.NaN, 1],

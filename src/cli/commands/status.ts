@@ -1,3 +1,4 @@
+import { ledgerRules } from '../../validator/policy.js'
 import { type StatusReport, statusReport } from '../../validator/report.js'
 import { formatTable, parseSubnetWords, toJson } from '../chain-command.js'
 import type { Command } from '../command.js'
@@ -11,7 +12,7 @@ Reads the validator's database; the validator may be running or not.`,
 
   async run(argv, io) {
     const { config, netuid, switches } = parseSubnetWords('status', argv, io, command.usage)
-    const report = await withState(config, (db) => statusReport(db, netuid))
+    const report = await withState(config, (db) => statusReport(db, netuid, ledgerRules(config)))
     if (switches.has('--json')) io.out(toJson(report))
     else for (const line of lines(report)) io.out(line)
     return 0

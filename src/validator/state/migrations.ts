@@ -46,8 +46,28 @@ const initial: Migration = {
   },
 }
 
+const reports: Migration = {
+  async up(db) {
+    const statements = [
+      // Nothing had written to it yet.
+      sql`drop table emission_snapshots`,
+      sql`create table emission_snapshots (
+        netuid integer not null, epoch bigint not null, uid integer not null, hotkey text not null,
+        emission double precision not null, alpha_stake double precision not null, created_at bigint not null,
+        primary key (netuid, epoch, uid))`,
+      sql`create table validator_reports (
+        netuid integer not null, validator text not null, hotkey text not null, at bigint not null,
+        confidence double precision not null, status text not null, primary key (netuid, validator, hotkey))`,
+    ]
+    for (const statement of statements) await statement.execute(db)
+  },
+}
+
 /** In order of their names; never edited once released. */
-export const MIGRATIONS: Readonly<Record<string, Migration>> = { '0001-initial': initial }
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  '0001-initial': initial,
+  '0002-reports': reports,
+}
 
 export const migrationProvider: MigrationProvider = {
   getMigrations: async () => ({ ...MIGRATIONS }),

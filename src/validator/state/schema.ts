@@ -9,6 +9,7 @@ export interface StateSchema {
   scores: ScoresTable
   weight_sets: WeightSetsTable
   emission_snapshots: EmissionSnapshotsTable
+  validator_reports: ValidatorReportsTable
   leases: LeasesTable
 }
 
@@ -115,9 +116,25 @@ export interface WeightSetsTable {
   entry: string
 }
 
+/** What validators last measured of a miner, ourselves among them: one row for each pair. */
+export interface ValidatorReportsTable {
+  netuid: number
+  validator: string
+  /** Of the miner. */
+  hotkey: string
+  /** When it was measured, by the validator's clock. */
+  at: number
+  /** 0.1–1, computed here from the fields and their age; never a validator's own claim. */
+  confidence: number
+  /** JSON: the measured fields. */
+  status: string
+}
+
+/** Alpha that each neuron earned in an epoch, and held then. */
 export interface EmissionSnapshotsTable {
-  uid: number
+  netuid: number
   epoch: number
+  uid: number
   hotkey: string
   emission: number
   alpha_stake: number

@@ -11,6 +11,7 @@ const TABLES = [
   'scores',
   'weight_sets',
   'emission_snapshots',
+  'validator_reports',
 ] as const
 
 const NUMBERED: ReadonlySet<string> = new Set(['task_history', 'scores'])
