@@ -4,6 +4,7 @@ import type { Command } from '../command.js'
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'bench-host': async () => (await import('./bench-host.js')).command,
   config: async () => (await import('./config.js')).command,
+  devcomfy: async () => (await import('./devcomfy.js')).command,
   devnet: async () => (await import('./devnet.js')).command,
   doctor: async () => (await import('./doctor.js')).command,
   metagraph: async () => (await import('./metagraph.js')).command,

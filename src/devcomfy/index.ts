@@ -1,0 +1,2 @@
+export { DevComfy, type DevComfyOptions } from './server.js'
+export type { Speed } from './worker.js'
