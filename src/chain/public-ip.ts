@@ -9,10 +9,13 @@ export const PUBLIC_IP_SERVICES = [
   'https://checkip.amazonaws.com',
   'https://api.ipify.org',
   'https://icanhazip.com',
+  'https://ifconfig.me/ip',
 ] as const
 
 const TIMEOUT_MS = 5_000
 const MAX_BYTES = 256
+/** One service alone could send the subnet's traffic anywhere. */
+const MUST_AGREE = 2
 
 export interface DiscoverOptions {
   readonly services?: readonly string[]
@@ -21,35 +24,47 @@ export interface DiscoverOptions {
 }
 
 /**
- * This machine's public address, as the first service to answer sees it. For an axon whose address is
- * not set: behind NAT nothing local knows it.
+ * This machine's public address: what two services agree on. For an axon whose address is not set:
+ * behind NAT nothing local knows it.
  *
- * @throws ChainError CHAIN_ADDRESS_UNKNOWN when none answers with a public address
+ * @throws ChainError CHAIN_ADDRESS_UNKNOWN when no two answer with the same public address
  */
 export async function discoverPublicIp(options: DiscoverOptions = {}): Promise<string> {
-  const services = options.services ?? PUBLIC_IP_SERVICES
-  const fetcher = options.fetcher ?? new GuardedFetcher()
-  const failures: string[] = []
-  for (const service of services) {
-    options.signal?.throwIfAborted()
-    try {
-      const { status, body } = await fetcher.fetch(service, {
-        timeoutMs: TIMEOUT_MS,
-        maxBytes: MAX_BYTES,
-        minBytesPerSecond: 0,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      })
-      const answer = (await text(body)).trim()
-      const isPublic = ipaddr.isValid(answer) && ipaddr.parse(answer).range() === 'unicast'
-      if (status === 200 && isPublic) return answer
-      failures.push(`${service} answered ${status} without a public address`)
-    } catch (error) {
-      options.signal?.throwIfAborted()
-      failures.push(`${service}: ${describeError(error)}`)
-    }
-  }
+  const { services = PUBLIC_IP_SERVICES, fetcher = new GuardedFetcher(), signal } = options
+  const answers = await Promise.all(
+    services.map((service) =>
+      ask(service, fetcher, signal).catch((error: unknown) => ({ failed: describeError(error) })),
+    ),
+  )
+  signal?.throwIfAborted()
+  const seen = answers.filter((answer) => typeof answer === 'string')
+  const agreed = seen.find(
+    (ip, i) => seen.slice(0, i + 1).filter((o) => o === ip).length >= MUST_AGREE,
+  )
+  if (agreed !== undefined) return agreed
+  const told = answers.map((answer, i) => {
+    const what = typeof answer === 'string' ? answer : answer.failed
+    return `${services[i]}: ${what}`
+  })
   throw new ChainError(
     { code: 'CHAIN_ADDRESS_UNKNOWN', tried: services },
-    `the public address could not be discovered; set --axon.external_ip (${failures.join('; ')})`,
+    `the public address could not be discovered; set --axon.external_ip (${told.join('; ')})`,
   )
+}
+
+async function ask(
+  service: string,
+  fetcher: GuardedFetcher,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const { status, body } = await fetcher.fetch(service, {
+    timeoutMs: TIMEOUT_MS,
+    maxBytes: MAX_BYTES,
+    minBytesPerSecond: 0,
+    ...(signal === undefined ? {} : { signal }),
+  })
+  const answer = (await text(body)).trim()
+  const isPublic = ipaddr.isValid(answer) && ipaddr.parse(answer).range() === 'unicast'
+  if (status === 200 && isPublic) return answer
+  throw new Error(`answered ${status} without a public address`)
 }

@@ -6,7 +6,6 @@ import {
   RedisNonceStore,
 } from '../axon/index.js'
 import type { Chain } from '../chain/types.js'
-import { describeError } from '../lib/errors.js'
 import {
   BTAUTH_DEFAULTS,
   type Hotkey,
@@ -17,6 +16,7 @@ import {
 import { BullJobQueue, connectProducer } from '../queue/index.js'
 import { mountObjects } from '../storage/index.js'
 import { createVerifier, type Signer } from '../wallet/index.js'
+import { keepAnnounced } from './announce.js'
 import { MinerError } from './errors.js'
 import { jobRoutes } from './handlers/job.js'
 import type { HandlerModules } from './handlers/modules.js'
@@ -104,7 +104,17 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
     registry,
   })
   const { port } = await axon.listen({ host: config['axon.ip'], port: config['axon.port'] })
-  await announce(shared, modules, config['axon.external_port'] ?? port)
+  const announcing = keepAnnounced(
+    {
+      netuid,
+      ip: modules.externalIp,
+      port: config['axon.external_port'] ?? port,
+      version: WIRE_VERSION,
+    },
+    { chain, signer, clock, log, signal: stopping },
+  )
+  resources.defer('announcing', () => announcing.ended)
+  await announcing.tried
   return axon
 }
 
@@ -114,27 +124,6 @@ function requireRegistered(peers: MetagraphPeers, hotkey: Hotkey): void {
     { code: 'MINER_NOT_REGISTERED', hotkey },
     `${hotkey} is not registered on this subnet: register it, then start the miner`,
   )
-}
-
-/** Tells the chain where this axon is. Another refusal than "too soon" is the operator's to look at. */
-async function announce(shared: Shared, modules: AxonSideModules, port: number): Promise<void> {
-  const { log, stopping } = shared.context
-  const { chain, signer, netuid, externalIp: ip } = modules
-  try {
-    const served = await chain.serveAxon(
-      signer,
-      { netuid, ip, port, version: WIRE_VERSION },
-      { signal: stopping },
-    )
-    const level = served.outcome === 'refused' ? 'warn' : 'info'
-    log[level]({ event: 'axon.announced', ip, port, ...served }, 'told the chain where the axon is')
-  } catch (error) {
-    stopping.throwIfAborted()
-    log.error(
-      { event: 'axon.announce-failed', reason: describeError(error) },
-      'the chain could not be told where the axon is',
-    )
-  }
 }
 
 const lengthOf = (text: '5' | '10' | '20'): 5 | 10 | 20 =>

@@ -1,4 +1,5 @@
 import type { AxonRoute } from '../axon/index.js'
+import { discoverPublicIp } from '../chain/public-ip.js'
 import type { Chain } from '../chain/types.js'
 import type { Config } from '../config/index.js'
 import type { Daemon, DaemonContext } from '../lib/daemon.js'
@@ -14,7 +15,6 @@ import {
 import type { Signer } from '../wallet/index.js'
 import { openAxon } from './axon-side.js'
 import { configuredEngines, type MinerEngines } from './engines.js'
-import { discoverExternalIp } from './external-ip.js'
 import type { HandlerModules } from './handlers/modules.js'
 import { Offer } from './offer.js'
 import { openShared, publicOrigin, type Shared } from './shared.js'
@@ -92,7 +92,7 @@ async function externalIpOf(shared: Shared): Promise<string> {
   if (!announces && !signs) return '127.0.0.1'
   if (config['allow-private-urls'])
     return config['axon.ip'] === '0.0.0.0' ? '127.0.0.1' : config['axon.ip']
-  return discoverExternalIp(peerFetcher, context.stopping)
+  return discoverPublicIp({ fetcher: peerFetcher, signal: context.stopping })
 }
 
 function startDeleter(shared: Shared): void {

@@ -143,8 +143,8 @@ describe('serving', () => {
     assert.equal(renewed.outcome, 'included')
   })
 
-  it('discovers the public address from the first service that knows one', async () => {
-    const answers = ['not an address', '10.1.2.3', '198.51.100.7\n', '8.8.4.4\n']
+  it('discovers the public address that two services agree on', async () => {
+    const answers = ['not an address', '10.1.2.3', '8.8.8.8\n', '8.8.4.4\n', '8.8.4.4']
     const server = createServer((request, response) => {
       response.end(answers[Number(request.url?.slice(1))] ?? '')
     })
@@ -154,7 +154,7 @@ describe('serving', () => {
     const services = answers.map((_, i) => `http://127.0.0.1:${port}/${i}`)
     const fetcher = new GuardedFetcher({ allowPrivate: true })
     assert.equal(await discoverPublicIp({ services, fetcher }), '8.8.4.4')
-    await assert.rejects(discoverPublicIp({ services: services.slice(0, 2), fetcher }), {
+    await assert.rejects(discoverPublicIp({ services: services.slice(0, 4), fetcher }), {
       code: 'CHAIN_ADDRESS_UNKNOWN',
     })
     server.close()
