@@ -317,7 +317,7 @@ export const SETTINGS = {
     schema: list(),
     default: 'upscaling,compression',
     for: ['miner'],
-    help: 'Kinds of work this miner warrants and takes: upscaling, compression.',
+    help: 'Kinds of work this miner warrants and takes: upscaling, compression, generation (also where comfyui.servers is set).',
   }),
   'miner.max_content_length': setting({
     schema: oneOf(['5', '10', '20']),
@@ -336,6 +336,40 @@ export const SETTINGS = {
     default: '1',
     for: ['miner'],
     help: 'Compression tasks that this process runs at once.',
+  }),
+  'miner.generate_slots': setting({
+    schema: int({ min: 1, max: 256 }),
+    for: ['miner'],
+    help: 'Generation tasks that this process runs at once; one per ComfyUI server when absent.',
+  }),
+  'miner.generate_timeout_seconds': setting({
+    schema: int({ min: 10, max: 86_400 }),
+    default: '1800',
+    for: ['miner'],
+    help: 'How long a generation task may take, from its acceptance to the upload.',
+  }),
+  'miner.generate_min_stake': setting({
+    schema: number({ min: 0 }),
+    default: '10000',
+    for: ['miner'],
+    help: 'Generation tasks of callers with less stake in TAO are refused with 403, as on subnet 99; not on the test network.',
+  }),
+  'miner.generate_workflow': setting({
+    schema: text(),
+    default: 'wan21-t2v-480p',
+    for: ['miner'],
+    help: 'Workflow that makes a video of a prompt that comes without one.',
+  }),
+  'miner.live': setting({
+    schema: bool(),
+    default: 'true',
+    for: ['miner'],
+    help: 'Show running generation tasks on the two ports above axon.port to whoever has a credential.',
+  }),
+  'workflows.folder': setting({
+    schema: text(),
+    for: NEURONS,
+    help: 'Folder of more ComfyUI workflows, NAME.json with NAME.mapping.json; they come before shipped ones of the same name.',
   }),
   'miner.upscaler_url': setting({
     env: 'UPSCALER_URL',
@@ -455,9 +489,8 @@ export const SETTINGS = {
   'comfyui.servers': setting({
     env: 'COMFYUI_SERVERS',
     schema: places(),
-    default: 'http://127.0.0.1:8188',
     for: NEURONS,
-    help: 'ComfyUI servers; scheme and port 8188 may be left out.',
+    help: 'ComfyUI servers; scheme and port 8188 may be left out. A miner that has some takes generation; 127.0.0.1:8188 where they are needed and none is named.',
   }),
   'comfyui.tokens': setting({
     env: 'COMFYUI_TOKENS',

@@ -18,6 +18,7 @@ import { mountObjects } from '../storage/index.js'
 import { createVerifier, type Signer } from '../wallet/index.js'
 import { keepAnnounced } from './announce.js'
 import { MinerError } from './errors.js'
+import { generationRoutes } from './generation-side.js'
 import { jobRoutes } from './handlers/job.js'
 import type { HandlerModules } from './handlers/modules.js'
 import { taskRoutes } from './handlers/task.js'
@@ -45,7 +46,7 @@ export interface AxonSideModules {
 export async function openAxon(shared: Shared, modules: AxonSideModules): Promise<Axon> {
   const { config, context, metrics } = shared
   const { log, clock, resources, admin, stopping, registry } = context
-  const { chain, signer, netuid, offer } = modules
+  const { chain, signer, netuid, offer, externalIp } = modules
   const queue = await BullJobQueue.open(
     {
       redisUrl: config['redis.url'].reveal(),
@@ -83,6 +84,7 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
       ...videoRoutes(handlers),
       ...jobRoutes(handlers, config['miner.job_timeout_seconds'] * 1_000),
       ...taskRoutes(handlers),
+      ...(await generationRoutes(shared, handlers, externalIp)),
       ...(modules.routes?.(handlers) ?? []),
     ],
     access: {

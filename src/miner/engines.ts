@@ -4,15 +4,22 @@ import {
   createCompressor,
   createUpscaler,
   type Engine,
+  GenerateEngine,
+  type GenerateParams,
+  type GenerateResult,
   type UpscaleParams,
   type VideoResult,
 } from '../engines/index.js'
+import { must } from '../lib/errors.js'
+import { GuardedFetcher } from '../lib/http/index.js'
 import type { Logger } from '../lib/log.js'
+import { ComfyClient, parseComfyServers } from '../media/comfyui/index.js'
 
 /** The engines of this process, one per kind of work, each made when its lane opens. */
 export interface MinerEngines {
   upscale(): Promise<Engine<UpscaleParams, VideoResult>>
   compress(): Promise<Engine<CompressParams, VideoResult>>
+  generate(): Promise<Engine<GenerateParams, GenerateResult, unknown>>
 }
 
 /** The engines that the settings ask for. */
@@ -29,6 +36,18 @@ export function configuredEngines(config: Config, log: Logger): MinerEngines {
         tools,
         log,
       }),
+    generate: async () => {
+      const [server] = parseComfyServers(
+        config['comfyui.servers'] ?? ['127.0.0.1'],
+        config['comfyui.tokens'] ?? [],
+      )
+      const fetcher = new GuardedFetcher({
+        allowPrivate: config['allow-private-urls'],
+        allowHttp: config['allow-http-urls'],
+      })
+      const runner = new ComfyClient({ server: must(server, 'server'), log })
+      return new GenerateEngine({ runner, fetcher, tools })
+    },
     compress: () => createCompressor({ device, hardware: config['compress.hardware'], tools, log }),
   }
 }

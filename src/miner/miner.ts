@@ -44,7 +44,7 @@ export async function startMiner(
   parts: MinerParts,
 ): Promise<Daemon> {
   const { role } = config
-  const offer = new Offer(config['miner.tasks'])
+  const offer = new Offer(offered(config))
   const shared = await openShared(config, context)
   const externalIp = await externalIpOf(shared)
   if (shared.store instanceof BuiltinStore) shared.store.announce(publicOrigin(config, externalIp))
@@ -63,6 +63,12 @@ export async function startMiner(
     },
   }
 }
+
+/** Whoever names ComfyUI servers means to use them. */
+const offered = (config: Config): readonly string[] =>
+  config['comfyui.servers'] === undefined
+    ? config['miner.tasks']
+    : [...new Set([...config['miner.tasks'], 'generation'])]
 
 async function openMinerAxon(shared: Shared, offer: Offer, externalIp: string, parts: MinerParts) {
   const { config, context } = shared

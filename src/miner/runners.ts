@@ -12,6 +12,7 @@ import type { CompressVideoTask, UpscaleVideoTask, VideoOutcome } from './tasks.
 
 /** What a runner sees of the job around one video. */
 export interface RunContext {
+  readonly jobId: string
   readonly hotkey: string
   /** Time this video may take, in milliseconds. */
   readonly leftMs: number

@@ -33,6 +33,19 @@ export type UpscaleTask = z.infer<typeof upscaleTaskSchema>
 export const compressTaskSchema = z.object({ videos: z.array(compressVideoSchema).min(1) })
 export type CompressTask = z.infer<typeof compressTaskSchema>
 
+/** What the queue carries of a generation task. */
+export const generateVideoSchema = z.object({
+  /** A workflow in ComfyUI's API format as JSON, by `packBigints`. */
+  workflow: z.string(),
+  /** Where the result is PUT; '' for this miner's own store. */
+  uploadUrl: z.string(),
+  fileName: z.string(),
+})
+export type GenerateVideoTask = z.infer<typeof generateVideoSchema>
+
+export const generateTaskSchema = z.object({ videos: z.array(generateVideoSchema).length(1) })
+export type GenerateTask = z.infer<typeof generateTaskSchema>
+
 const done = z.object({
   ok: z.literal(true),
   url: z.string(),
@@ -42,10 +55,12 @@ const done = z.object({
   expiresAtMs: z.number(),
   sizeBytes: z.number().optional(),
   engine: z.string(),
+  /** Of generated videos: what ffprobe says of the files. */
+  metadataUrl: z.string().optional(),
 })
 const failed = z.object({ ok: z.literal(false), code: z.string(), message: z.string() })
 
-/** What became of one video. */
+/** What became of one video. `url` is '' for a result that went to the caller's own store. */
 export const videoOutcomeSchema = z.discriminatedUnion('ok', [done, failed])
 export type VideoOutcome = z.infer<typeof videoOutcomeSchema>
 /** What became of a task, one entry per video in the order asked. */

@@ -1,8 +1,9 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { BullWorkers } from '../queue/index.js'
+import { BullWorkers, connectProducer, DEFAULT_SETTINGS, LiveFeed } from '../queue/index.js'
 import { Delivery } from '../storage/index.js'
 import type { MinerEngines } from './engines.js'
+import { GenerateRunner } from './generate-runner.js'
 import type { Offer } from './offer.js'
 import { compressParams, LocalRunner, upscaleParams, type VideoRunner } from './runners.js'
 import { compressBody, ServiceRunner, upscaleBody } from './service-runner.js'
@@ -10,6 +11,7 @@ import type { Shared } from './shared.js'
 import {
   type CompressVideoTask,
   compressTaskSchema,
+  generateTaskSchema,
   type UpscaleVideoTask,
   upscaleTaskSchema,
 } from './tasks.js'
@@ -57,6 +59,14 @@ export async function openWorker(
       slots: config['miner.compress_slots'],
       schema: compressTaskSchema,
       runner: await compressRunner(shared, engines),
+    })
+  }
+  if (offer.kinds.has('generate')) {
+    await worker.open({
+      kind: 'generate',
+      slots: config['miner.generate_slots'] ?? Math.max(1, config['comfyui.servers']?.length ?? 1),
+      schema: generateTaskSchema,
+      runner: await generateRunner(shared, engines),
     })
   }
   worker.start()
@@ -111,6 +121,19 @@ async function compressRunner(
     },
     { fetcher: shared.ownFetcher, clock: context.clock },
   )
+}
+
+async function generateRunner(shared: Shared, engines: MinerEngines): Promise<GenerateRunner> {
+  const { config, context } = shared
+  const redis = connectProducer(config['redis.url'].reveal(), context.log)
+  context.resources.defer('live feed', () => redis.disconnect())
+  return new GenerateRunner({
+    engine: await engines.generate(),
+    live: new LiveFeed(redis, config['queue.prefix']),
+    rng: context.rng,
+    rememberMs: DEFAULT_SETTINGS.keepMs,
+    ...localModules(shared),
+  })
 }
 
 const localLimits = ({ config }: Shared) => ({

@@ -66,7 +66,7 @@ export class MinerWorker {
   }
 
   /** Warms an engine up and takes work for it; without success the lane stays closed for now. */
-  async open<V extends { readonly url: string }>(lane: WorkerLane<V>): Promise<void> {
+  async open<V>(lane: WorkerLane<V>): Promise<void> {
     const { workers } = this.#modules
     const entry: OpenLane = {
       kind: lane.kind,
@@ -106,7 +106,7 @@ export class MinerWorker {
     await this.#modules.workspace.close()
   }
 
-  async #task<V extends { readonly url: string }>(
+  async #task<V>(
     lane: WorkerLane<V>,
     entry: OpenLane,
     job: JobContext<unknown>,
@@ -137,7 +137,7 @@ export class MinerWorker {
     throw this.#allFailed(outcomes, errors)
   }
 
-  #video<V extends { readonly url: string }>(
+  #video<V>(
     lane: WorkerLane<V>,
     video: V,
     job: JobContext<unknown>,
@@ -148,6 +148,7 @@ export class MinerWorker {
     const { workspace, metrics } = this.#modules
     return workspace.within(async (workDir) => {
       const outcome = await lane.runner.run(video, {
+        jobId: job.id,
         hotkey: job.hotkey,
         workDir,
         signal: job.signal,

@@ -21,12 +21,13 @@ export class WorkflowStore {
   }
 
   /**
-   * Reads every workflow of the folders; of two with one name the later folder's counts.
+   * Reads every workflow of the folders that there are; of two with one name the later folder's counts.
    * @throws WorkflowStoreError WORKFLOWS_FILE_BAD, and what a mapping that does not fit throws
    */
-  static async open(...folders: readonly string[]): Promise<WorkflowStore> {
+  static async open(...folders: readonly (string | undefined)[]): Promise<WorkflowStore> {
     const templates: WorkflowTemplate[] = []
     for (const folder of folders) {
+      if (folder === undefined) continue
       const names = (await readdir(folder)).filter((file) => file.endsWith(MAPPING)).sort()
       for (const file of names) {
         const name = file.slice(0, -MAPPING.length)

@@ -46,10 +46,11 @@ class FfmpegEngine<P> implements Engine<P, VideoResult> {
   async close(): Promise<void> {}
 }
 
-export const ffmpegEngines = (): MinerEngines => ({
+export const ffmpegEngines = ({ generate }: Pick<MinerEngines, 'generate'>): MinerEngines => ({
   upscale: async () =>
     new FfmpegEngine<UpscaleParams>('lanczos', ({ scale }) => [
       ...['-vf', `scale=iw*${scale}:ih*${scale}:flags=lanczos`],
     ]),
   compress: async () => new FfmpegEngine<CompressParams>('x264', () => ['-crf', '32']),
+  generate,
 })

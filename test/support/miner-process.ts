@@ -3,6 +3,7 @@
  * tests start, kill and start again. Its flags are the miner's.
  */
 import { startProcess } from '#src/config/start.js'
+import { configuredEngines } from '#src/miner/engines.js'
 import { startMiner } from '#src/miner/miner.js'
 import { signerFromUri } from '#src/wallet/index.js'
 import { FakeChain } from './fake-chain.js'
@@ -22,6 +23,6 @@ process.exitCode = await startProcess({
     startMiner(config, context, {
       chain: async () => new FakeChain(neurons),
       signer: async () => signerFromUri('//Alice', { chainEndpoint: 'ws://127.0.0.1:9944' }),
-      engines: ffmpegEngines(),
+      engines: ffmpegEngines(configuredEngines(config, context.log)),
     }),
 })
