@@ -3,8 +3,7 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { MediaError } from '../errors.js'
-import type { MediaCallOptions } from '../ffmpeg.js'
-import { probe } from '../probe.js'
+import { type ProbeOptions, probe } from '../probe.js'
 import { entryName, type OutputFile } from './files.js'
 
 /** What is true of one generated file: measured on the file, whatever the workflow was meant to make. */
@@ -40,7 +39,7 @@ export type PackageMetadata = z.output<typeof packageMetadataSchema>
 /** Reads the truth off a file with ffprobe. A file it cannot read is described as such, not refused. */
 export async function factsOf(
   file: OutputFile,
-  options: MediaCallOptions = {},
+  options: ProbeOptions = {},
 ): Promise<FileFacts> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(file.path), hash)

@@ -15,6 +15,17 @@ export const GENERATION = {
   poorSpeed: 0.2,
 } as const
 
+/** Frames of the clip that Neza's times are meant for: five seconds of WAN 2.1. */
+export const REFERENCE_FRAMES = 81
+
+/**
+ * A time in seconds per frame, as the time that the reference clip would have taken: so that the speed
+ * formula judges clips of every length alike. Undefined where the time or the frames are unknown.
+ */
+export function referenceSeconds(seconds: number | undefined, frames: number): number | undefined {
+  return seconds === undefined || !(frames > 0) ? undefined : (seconds / frames) * REFERENCE_FRAMES
+}
+
 /** 1 up to 300 s, then linear to 0 at 600 s; 0.5 where the time is unknown. */
 export function generationSpeed(seconds: number | undefined): number {
   if (seconds === undefined || !(seconds > 0)) return GENERATION.unknownSpeed
@@ -23,11 +34,15 @@ export function generationSpeed(seconds: number | undefined): number {
 
 /**
  * Likeness of a generated video to the validator's own run, from embedding cosines; either below
- * 0.95 is 0. A reference without audio asks for none.
+ * `minCosine` (0.95 unless calibrated) is 0. A reference without audio asks for none.
  */
-export function videoSimilarity(videoCosine: number, audioCosine: number | undefined): number {
+export function videoSimilarity(
+  videoCosine: number,
+  audioCosine: number | undefined,
+  minCosine: number = GENERATION.minCosine,
+): number {
   const audio = audioCosine ?? 1
-  if (!(videoCosine >= GENERATION.minCosine && audio >= GENERATION.minCosine)) return 0
+  if (!(videoCosine >= minCosine && audio >= minCosine)) return 0
   return GENERATION.videoWeight * videoCosine + GENERATION.audioWeight * audio
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sha256OfFile } from '../../lib/hash.js'
 import { MediaError, type MediaTools, probe, probeVideo } from '../../media/index.js'
+import { isOurFault } from '../blame.js'
 import { ScoringError } from '../errors.js'
 import type { CompressionFormula } from '../formulas/compression.js'
 import { pieappAggregate } from '../formulas/pooling.js'
@@ -432,12 +433,6 @@ class Judgement {
 }
 
 const allPassed = (gates: readonly GateOutcome[]): boolean => gates.every((g) => g.passed)
-
-/** Errors that no result can cause: its file is missing here, or our tools are. */
-function isOurFault(error: unknown): boolean {
-  if (!(error instanceof MediaError)) return true
-  return ['MEDIA_NOT_FOUND', 'MEDIA_TOOL_MISSING', 'MEDIA_SANDBOX_MISSING'].includes(error.code)
-}
 
 function sentence(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown error'

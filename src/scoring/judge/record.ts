@@ -30,6 +30,9 @@ const { version } = z
   .object({ version: z.string() })
   .parse(JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')))
 
+/** Which program and version made a record. */
+export const TOOL = { name: 'subreel', version } as const
+
 /** Puts together everything that led to a verdict. */
 export function buildRecord(of: {
   readonly task: 'compression' | 'upscaling'
@@ -60,7 +63,7 @@ export function buildRecord(of: {
     models: of.models,
     formula: verdict.formula,
     device: metrics?.device,
-    tool: { name: 'subreel', version },
+    tool: TOOL,
   }
 }
 

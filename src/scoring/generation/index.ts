@@ -1,0 +1,15 @@
+export {
+  CALIBRATION,
+  type Calibration,
+  calibrationSchema,
+  type Threshold,
+  thresholdFor,
+} from './calibration.js'
+export { GENERATION_GATES } from './gates.js'
+export { type ComparedFile, countGate, fileScore, judgeGeneration } from './verdict.js'
+export {
+  type GeneratedResult,
+  GenerationVerifier,
+  type GenerationVerifierModules,
+  type Rerun,
+} from './verifier.js'
