@@ -517,13 +517,41 @@ export const SETTINGS = {
     schema: list(),
     default: 'compression,upscaling',
     for: ['validator'],
-    help: 'Kinds of synthetic rounds.',
+    help: 'Kinds of synthetic rounds: compression, upscaling, generation.',
   }),
   'validator.round_blocks': setting({
     schema: int({ min: 1, max: 100_000 }),
     default: '100',
     for: ['validator'],
     help: 'A round opens at every block that is a multiple of this.',
+  }),
+  'generation.workflows': setting({
+    schema: list(),
+    default: 'wan21-t2v-480p',
+    for: ['validator'],
+    help: 'Workflows that rounds of generation draw from.',
+  }),
+  'generation.timeout_seconds': setting({
+    schema: int({ min: 10, max: 86_400 }),
+    default: '1800',
+    for: ['validator'],
+    help: 'How long a miner may take for a generation task.',
+  }),
+  'generation.poll_seconds': setting({
+    schema: number({ min: 0.1, max: 60 }),
+    default: '2',
+    for: ['validator'],
+    help: 'Seconds between two looks for results that miners upload.',
+  }),
+  'generation.calibration': setting({
+    schema: text(),
+    for: ['validator'],
+    help: 'JSON file of cosines between honest runs on pairs of graphics cards; thresholds are learnt from it.',
+  }),
+  'models.folder': setting({
+    schema: text(),
+    for: ['validator'],
+    help: 'Folder of exported models of your own (docs/models.md): ImageBind judges generated videos when it is there.',
   }),
   'validator.clip_seconds': setting({
     schema: number({ min: 0.4, max: 600 }),

@@ -70,6 +70,23 @@ export async function makeLowResolution(
   await encode(reference, [], filters, String(degradation.crf), output, options)
 }
 
+/** Writes one frame of a clip as PNG. */
+export async function makeStill(
+  source: string,
+  at: { readonly seconds: number; readonly mirror: boolean },
+  output: string,
+  options: ChallengeOptions = {},
+): Promise<void> {
+  await runFfmpeg(
+    [
+      ...hostileInput(source, ['-ss', String(at.seconds)]),
+      ...['-map', '0:v:0', '-frames:v', '1', ...(at.mirror ? ['-vf', 'hflip'] : [])],
+      ...['-f', 'image2', '-update', '1', '-c:v', 'png', fileUrl(output)],
+    ],
+    { ...options, timeoutMs: MAX_CHALLENGE_MS },
+  )
+}
+
 async function encode(
   input: string,
   before: readonly string[],

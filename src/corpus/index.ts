@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { probe } from '../media/index.js'
-import { type ChallengeOptions, makeLowResolution, makeReference } from './challenge.js'
+import { type ChallengeOptions, makeLowResolution, makeReference, makeStill } from './challenge.js'
 import { CorpusError } from './errors.js'
 import type { CorpusClip, Cut, Degradation } from './types.js'
 
@@ -66,6 +66,11 @@ export class Corpus {
     return new Corpus(entries, options)
   }
 
+  /** A corpus without clips, for a validator whose rounds need none. */
+  static empty(): Corpus {
+    return new Corpus([], {})
+  }
+
   /** Writes the clip of a compression challenge, which is also its reference. */
   async compression(clipId: string, cut: Cut, output: string): Promise<void> {
     const entry = this.#entry(clipId)
@@ -92,6 +97,15 @@ export class Corpus {
       this.#options,
     )
     await makeLowResolution(output.reference, scale, degradation, output.payload, this.#options)
+  }
+
+  /** Writes one frame of a clip as PNG: what a generated video begins with. */
+  async still(
+    at: { readonly clipId: string; readonly atSeconds: number; readonly mirror: boolean },
+    output: string,
+  ): Promise<void> {
+    const { path } = this.#entry(at.clipId)
+    await makeStill(path, { seconds: at.atSeconds, mirror: at.mirror }, output, this.#options)
   }
 
   #entry(clipId: string): Entry {

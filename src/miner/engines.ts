@@ -10,10 +10,9 @@ import {
   type UpscaleParams,
   type VideoResult,
 } from '../engines/index.js'
-import { must } from '../lib/errors.js'
 import { GuardedFetcher } from '../lib/http/index.js'
 import type { Logger } from '../lib/log.js'
-import { ComfyClient, parseComfyServers } from '../media/comfyui/index.js'
+import { DEFAULT_COMFY_SERVER, openComfyRunner } from '../media/comfyui/index.js'
 
 /** The engines of this process, one per kind of work, each made when its lane opens. */
 export interface MinerEngines {
@@ -37,16 +36,16 @@ export function configuredEngines(config: Config, log: Logger): MinerEngines {
         log,
       }),
     generate: async () => {
-      const [server] = parseComfyServers(
-        config['comfyui.servers'] ?? ['127.0.0.1'],
-        config['comfyui.tokens'] ?? [],
-      )
+      const { runner, deviceOf } = openComfyRunner({
+        servers: config['comfyui.servers'] ?? [DEFAULT_COMFY_SERVER],
+        tokens: config['comfyui.tokens'] ?? [],
+        log,
+      })
       const fetcher = new GuardedFetcher({
         allowPrivate: config['allow-private-urls'],
         allowHttp: config['allow-http-urls'],
       })
-      const runner = new ComfyClient({ server: must(server, 'server'), log })
-      return new GenerateEngine({ runner, fetcher, tools })
+      return new GenerateEngine({ runner, fetcher, tools, deviceOf })
     },
     compress: () => createCompressor({ device, hardware: config['compress.hardware'], tools, log }),
   }

@@ -1,4 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { decodedFrameCount, MediaError, type MediaTools, probe } from '../media/index.js'
+import { isPackage, readPackage } from '../media/package/index.js'
 
 export interface Playable {
   readonly ok: boolean
@@ -7,7 +10,10 @@ export interface Playable {
   readonly durationSeconds: number | undefined
 }
 
-/** Whether a file is a video that a player would show: a readable container with frames that decode. */
+/**
+ * Whether a file is a video that a player would show: a readable container with frames that decode.
+ * A package of generated files is one when it holds such a video.
+ */
 export async function checkPlayable(
   path: string,
   tools: MediaTools,
@@ -15,6 +21,7 @@ export async function checkPlayable(
 ): Promise<Playable> {
   const refuse = (reason: string): Playable => ({ ok: false, reason, durationSeconds: undefined })
   try {
+    if (await isPackage(path)) return await checkPackage(path, tools, signal)
     const info = await probe(path, { ...tools, signal })
     if (info.video === undefined) return refuse('the file has no video stream')
     const frames = await decodedFrameCount(path, { ...tools, signal })
@@ -23,5 +30,24 @@ export async function checkPlayable(
   } catch (error) {
     if (error instanceof MediaError && !signal.aborted) return refuse(error.message)
     throw error
+  }
+}
+
+async function checkPackage(
+  path: string,
+  tools: MediaTools,
+  signal: AbortSignal,
+): Promise<Playable> {
+  const dir = await mkdtemp(join(dirname(path), 'package-'))
+  try {
+    const { files } = await readPackage(path, dir, { signal })
+    const checked: Playable[] = []
+    for (const file of files) checked.push(await checkPlayable(file.path, tools, signal))
+    return (
+      checked.find(({ ok }) => ok) ??
+      checked[0] ?? { ok: false, reason: 'an empty package', durationSeconds: undefined }
+    )
+  } finally {
+    await rm(dir, { recursive: true, force: true })
   }
 }

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { extname } from 'node:path'
 import type { FetchOptions, GuardedFetcher } from '../lib/http/index.js'
 import type { Judge as VideoJudge } from '../scoring/judge/index.js'
 import type { ScoreRecord } from '../scoring/types.js'
@@ -16,8 +17,8 @@ export class StorePayloads implements PayloadStore {
   }
 
   async publish(path: string, expiresInSeconds: number, signal: AbortSignal) {
-    const key = `${PAYLOADS}${randomBytes(24).toString('hex')}.mp4`
-    await this.#store.putFile(key, path, { contentType: 'video/mp4', signal })
+    const key = `${PAYLOADS}${randomBytes(24).toString('hex')}${extname(path)}`
+    await this.#store.putFile(key, path, { signal })
     return { url: await this.#store.presignGet(key, expiresInSeconds), key }
   }
 

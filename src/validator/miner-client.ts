@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { CallOutcome, Dendrite, Target } from '../dendrite/index.js'
 import type { Clock } from '../lib/clock.js'
+import { must } from '../lib/errors.js'
 import {
   LengthCheck,
   TaskWarrant,
@@ -8,6 +8,8 @@ import {
   VideoUpscaling,
   WARRANT,
 } from '../protocol/index.js'
+import type { GenerationClient } from './generation/client.js'
+import { opaqueId } from './opaque-id.js'
 import type {
   AskOptions,
   MinerAnswer,
@@ -25,14 +27,19 @@ const KINDS: Readonly<Record<number, string>> = {
   [WARRANT.audio]: 'speech',
 }
 
+/** How long a user may fetch a generated video. */
+const RESULT_EXPIRY_S = 12 * 3_600
+
 /** Talks to miners through the dendrite. Every failure of a miner comes back as an answer. */
 export class DendriteMinerClient implements MinerClient {
   readonly #dendrite: Dendrite
   readonly #clock: Clock
+  readonly #generation: GenerationClient | undefined
 
-  constructor(dendrite: Dendrite, clock: Clock) {
+  constructor(dendrite: Dendrite, clock: Clock, generation?: GenerationClient) {
     this.#dendrite = dendrite
     this.#clock = clock
+    this.#generation = generation
   }
 
   async warrant(miner: MinerTarget, options: AskOptions): Promise<Warrant | undefined> {
@@ -47,6 +54,7 @@ export class DendriteMinerClient implements MinerClient {
   }
 
   async ask(miner: MinerTarget, task: MinerTask, options: AskOptions): Promise<MinerAnswer> {
+    if (task.kind === 'generation') return this.#generate(miner, task, options)
     const started = this.#clock.monotonic()
     const outcome = await this.#send(miner, task, options)
     const latencyMs = this.#clock.monotonic() - started
@@ -74,7 +82,25 @@ export class DendriteMinerClient implements MinerClient {
     return { ok: true, url, latencyMs }
   }
 
-  #send(miner: MinerTarget, task: MinerTask, options: AskOptions): Promise<VideoOutcome> {
+  /** The result lies in our own store, so its URL is ours. */
+  async #generate(
+    miner: MinerTarget,
+    { roundId, workflow }: Extract<MinerTask, { kind: 'generation' }>,
+    options: AskOptions,
+  ): Promise<MinerAnswer> {
+    const generation = must(this.#generation, 'a client of generation')
+    const request = { taskId: opaqueId(roundId), workflow, fileName: 'result.mp4' }
+    const answer = await generation.generate(miner, request, options)
+    if (!answer.ok) return answer
+    const url = await generation.url(answer.key, RESULT_EXPIRY_S)
+    return { ok: true, url, latencyMs: answer.latencyMs }
+  }
+
+  #send(
+    miner: MinerTarget,
+    task: Exclude<MinerTask, { kind: 'generation' }>,
+    options: AskOptions,
+  ): Promise<VideoOutcome> {
     const { url } = task
     const round_id = opaqueId(task.roundId)
     if (task.kind === 'upscaling') {
@@ -103,11 +129,6 @@ export class DendriteMinerClient implements MinerClient {
 }
 
 type VideoOutcome = CallOutcome<typeof VideoUpscaling> | CallOutcome<typeof VideoCompression>
-
-/** What a miner sees of an id: nothing tells a round from a user's task. */
-function opaqueId(id: string): string {
-  return createHash('sha256').update(`subreel task ${id}`).digest('hex').slice(0, 32)
-}
 
 function target({ hotkey, ip, port, version }: MinerTarget): Target {
   return { hotkey, ip, port, ...(version === undefined ? {} : { version }) }

@@ -11,15 +11,22 @@ import {
   type RoundPlan,
 } from './plan.js'
 
-/** Kinds of synthetic rounds that the settings ask for. @throws ConfigError */
+/** Kinds of synthetic rounds on clips that the settings ask for. @throws ConfigError */
 export function roundKinds(config: Config): RoundKind[] {
-  return config['validator.kinds'].map((word) => {
+  return config['validator.kinds'].flatMap((word) => {
+    if (word === GENERATION) return []
     const kind = ROUND_KINDS.find((known) => known === word)
     if (kind === undefined)
-      throw invalid(`validator.kinds: ${word} is none of ${ROUND_KINDS.join(', ')}`)
+      throw invalid(`validator.kinds: ${word} is none of ${ROUND_KINDS.join(', ')}, ${GENERATION}`)
     return kind
   })
 }
+
+const GENERATION = 'generation'
+
+/** Whether the settings ask for rounds of generation. */
+export const playsGeneration = (config: Config): boolean =>
+  config['validator.kinds'].includes(GENERATION)
 
 /** What rounds are drawn from, by the settings. @throws ConfigError */
 export function planSettings(config: Config): PlanSettings {

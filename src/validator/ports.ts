@@ -1,5 +1,6 @@
 import type { CorpusClip, Cut, Degradation } from '../corpus/index.js'
 import type { ScoreRecord } from '../scoring/types.js'
+import type { Workflow } from '../workflows/index.js'
 import type { MinerWork, RoundTask } from './plan.js'
 
 /** A miner as the duties see it: who, and where its axon is. */
@@ -42,8 +43,10 @@ export interface MinerClient {
   ask(miner: MinerTarget, task: MinerTask, options: AskOptions): Promise<MinerAnswer>
 }
 
-/** What is asked of a miner. */
-export type MinerTask = { readonly url: string; readonly roundId: string } & MinerWork
+/** What is asked of a miner: work on a video, or a video from nothing. */
+export type MinerTask =
+  | ({ readonly url: string; readonly roundId: string } & MinerWork)
+  | { readonly kind: 'generation'; readonly roundId: string; readonly workflow: Workflow }
 
 /** A result on disk, to be judged. */
 export interface Submitted {

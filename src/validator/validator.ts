@@ -14,6 +14,7 @@ import { createVmafScorer, type DeviceChoice } from '../scoring/metrics/index.js
 import { checkPlayable } from '../scoring/playable.js'
 import { BuiltinStore, openStore } from '../storage/index.js'
 import type { Signer } from '../wallet/index.js'
+import { SHIPPED_WORKFLOWS, WorkflowStore } from '../workflows/index.js'
 import { GuardedResults, RoundJudge, StorePayloads } from './adapters.js'
 import { EmissionDuty } from './duties/emissions.js'
 import { GatewayFeed } from './duties/gateway-feed.js'
@@ -25,6 +26,7 @@ import { SyntheticDuty } from './duties/synthetic.js'
 import { WarrantDuty } from './duties/warrants.js'
 import { WeightDuty } from './duties/weights.js'
 import { type Duty, runDuty } from './duty.js'
+import { generationWorkflows, openGeneration, openGenerationClient } from './generation/open.js'
 import { LedgerState } from './ledger-state.js'
 import { createMetrics } from './metrics.js'
 import { DendriteMinerClient } from './miner-client.js'
@@ -90,8 +92,12 @@ export async function startValidator(
   const emissions = new EmissionStore(db, clock, netuid)
   const network = new Network(chain, netuid, signer.address)
   const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
-  const corpus = await Corpus.open(config['validator.corpus'], tools)
-  const payloads = new StorePayloads(await openPayloadStore(config, context))
+  const workflows = await WorkflowStore.open(SHIPPED_WORKFLOWS, config['workflows.folder'])
+  const generated = generationWorkflows(config, workflows)
+  const needsCorpus = roundKinds(config).length > 0 || generated.some((w) => w.takes('image_url'))
+  const corpus = needsCorpus ? await Corpus.open(config['validator.corpus'], tools) : Corpus.empty()
+  const store = await openPayloadStore(config, context)
+  const payloads = new StorePayloads(store)
   const dendrite = createDendrite({
     wallet: signer,
     clock,
@@ -100,7 +106,8 @@ export async function startValidator(
     registry,
   })
   resources.use('dendrite', dendrite)
-  const client = new DendriteMinerClient(dendrite, clock)
+  const generationClient = openGenerationClient(config, { dendrite, store, clock })
+  const client = new DendriteMinerClient(dendrite, clock, generationClient)
   const fetcher = new GuardedResults(
     new GuardedFetcher({
       allowPrivate: config['allow-private-urls'],
@@ -149,6 +156,7 @@ export async function startValidator(
       client,
       fetcher,
       check: (path, signal) => checkPlayable(path, tools, signal),
+      workflows,
       ledger,
       clock,
       rng,
@@ -177,6 +185,18 @@ export async function startValidator(
       },
       { network, miners, corpus, runner, ledger },
     ),
+    ...(await openGeneration(config, context, {
+      workflows,
+      generated,
+      corpus,
+      network,
+      miners,
+      rounds,
+      payloads,
+      client: generationClient,
+      ledger,
+      metrics,
+    })),
     organic,
     ...(await openGatewayFeed(config, context, tasks)),
     new EmissionDuty(network, emissions),

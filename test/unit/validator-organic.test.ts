@@ -14,9 +14,11 @@ import { Network } from '#src/validator/network.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { TaskStore } from '#src/validator/state/tasks.js'
+import { WorkflowStore, WorkflowTemplate } from '#src/workflows/index.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { answers, fails, hangs, MemoryFetcher, MemoryMiners } from '../support/validator-fakes.js'
 
+const NOISE = { '1': { class_type: 'ImageAddNoise', inputs: { seed: 0 } } }
 const NAMES = ['best', 'second', 'third'] as const
 
 let db: StateDatabase
@@ -45,7 +47,7 @@ beforeEach(async () => {
   const miners = new MinerStore(db, clock, 85)
   const neurons = NAMES.map(neuron)
   await miners.sync(neurons)
-  for (const hotkey of NAMES) await miners.warrant(hotkey, ['compress'])
+  for (const hotkey of NAMES) await miners.warrant(hotkey, ['compress', 'generate'])
   const network = new Network({} as Chain, toNetuid(85), 'self' as Neuron['hotkey'])
   const head = { number: toBlockNumber(10), hash: '0x' }
   network.update(head, {
@@ -76,6 +78,11 @@ beforeEach(async () => {
       client,
       fetcher: new MemoryFetcher(),
       check: async (path) => ({ ok: !path.includes('bad'), reason: 'bad' }),
+      workflows: new WorkflowStore([
+        new WorkflowTemplate('noise', NOISE, {
+          seed: { node_id: '1', input_name: 'seed' },
+        }),
+      ]),
       ledger,
       clock,
       rng: new SeededRng('x'),
@@ -89,10 +96,10 @@ afterEach(async () => {
   await rm(tempDir, { recursive: true })
 })
 
-async function serve(params: unknown = { url: 'https://a.example/in.mp4' }) {
+async function serve(params: unknown = { url: 'https://a.example/in.mp4' }, kind = 'compression') {
   await tasks.add({
     taskId: 't',
-    kind: 'compression',
+    kind,
     origin: 'organic',
     params,
     timeoutSeconds: 60,
@@ -149,6 +156,39 @@ describe('organic tasks', () => {
     await serve({ url: 'not a url' })
     await duty.idle()
     assert.equal((await tasks.get('t'))?.errorCode, 'TASK_PARAMS_INVALID')
+    assert.equal(client.asked.length, 0)
+  })
+
+  it('generate from a workflow by name, filled with values, or from a whole one', async () => {
+    client.behaviours.set('best', answers('https://a.example/out.mp4'))
+    await serve({ workflow: 'noise', values: { seed: 7 } }, 'generation')
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.status, 'completed')
+    const filled = { '1': { class_type: 'ImageAddNoise', inputs: { seed: 7 } } }
+    assert.deepEqual(client.asked[0]?.task, {
+      kind: 'generation',
+      roundId: 't',
+      workflow: filled,
+    })
+    await db.deleteFrom('tasks').execute()
+    await serve({ workflow_params: NOISE }, 'generation')
+    await duty.idle()
+    assert.deepEqual(client.asked[1]?.task, { kind: 'generation', roundId: 't', workflow: NOISE })
+  })
+
+  it('say which value of a workflow does not fit', async () => {
+    for (const [params, words] of [
+      [{ workflow: 'other' }, /there are noise/],
+      [{ workflow: 'noise', values: { steps: 3 } }, /does not take steps; it takes seed/],
+      [{}, /name a workflow/],
+    ] as const) {
+      await db.deleteFrom('tasks').execute()
+      await db.deleteFrom('task_history').execute()
+      await serve(params, 'generation')
+      await duty.idle()
+      assert.equal((await tasks.get('t'))?.errorCode, 'TASK_PARAMS_INVALID')
+      assert.match((await tasks.history('t')).at(-1)?.detail ?? '', words)
+    }
     assert.equal(client.asked.length, 0)
   })
 })

@@ -7,6 +7,7 @@ export { type FetchedInputs, fetchInputs } from './inputs.js'
 export { DEFAULT_LIMITS, type WorkflowLimits } from './limits.js'
 export { type Missing, type MissingModel, type MissingNode, missingFrom } from './missing.js'
 export { type InputKind, type NodeRule, SHIPPED_NODES } from './node-rules.js'
+export { DEFAULT_COMFY_SERVER, type OpenComfyOptions, openComfyRunner } from './open.js'
 export { type Rendered, type RenderModules, type RenderOptions, renderWorkflow } from './render.js'
 export { type ComfyServer, parseComfyServers } from './server.js'
 export type {

@@ -37,10 +37,7 @@ export const packageMetadataSchema = z.object({
 export type PackageMetadata = z.output<typeof packageMetadataSchema>
 
 /** Reads the truth off a file with ffprobe. A file it cannot read is described as such, not refused. */
-export async function factsOf(
-  file: OutputFile,
-  options: ProbeOptions = {},
-): Promise<FileFacts> {
+export async function factsOf(file: OutputFile, options: ProbeOptions = {}): Promise<FileFacts> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(file.path), hash)
   const base = {

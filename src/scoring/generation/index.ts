@@ -5,6 +5,11 @@ export {
   type Threshold,
   thresholdFor,
 } from './calibration.js'
+export {
+  createGenerationVerifier,
+  type GenerationVerifierOptions,
+  type OpenVerifier,
+} from './create.js'
 export { GENERATION_GATES } from './gates.js'
 export { type ComparedFile, countGate, fileScore, judgeGeneration } from './verdict.js'
 export {

@@ -9,6 +9,7 @@ import type { Logger } from '../../lib/log.js'
 import type { Rng } from '../../lib/rng.js'
 import { standingOf } from '../../scoring/ledger.js'
 import { VIDEO_CODECS } from '../../scoring/types.js'
+import { type WorkflowStore, WorkflowStoreError, workflowSchema } from '../../workflows/index.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
 import type { Network } from '../network.js'
@@ -31,9 +32,26 @@ const OrganicParams = z.discriminatedUnion('kind', [
     url: z.url(),
     taskType: z.string().max(32).default('HD24K'),
   }),
+  z
+    .object({
+      kind: z.literal('generation'),
+      /** Name of a workflow of this validator's. */
+      workflow: z.string().max(80).optional(),
+      /** What it is filled with, by the names of its mapping: `video_prompt`, `seed`, `image_url` … */
+      values: z
+        .record(z.string().max(64), z.union([z.string().max(20_000), z.number()]))
+        .default({}),
+      /** Instead of a name: a whole workflow in ComfyUI's API format. */
+      workflow_params: workflowSchema.optional(),
+    })
+    .refine(({ workflow, workflow_params }) => (workflow ?? workflow_params) !== undefined, {
+      message: 'name a workflow, or give one as workflow_params',
+    }),
 ])
+type OrganicRequest = z.output<typeof OrganicParams>
 
 const KIND_NAMES: Readonly<Record<string, string>> = {
+  generation: 'generate',
   compression: 'compress',
   upscaling: 'upscale',
 }
@@ -64,6 +82,7 @@ export interface OrganicModules {
   readonly client: MinerClient
   readonly fetcher: ResultFetcher
   readonly check: ResultCheck
+  readonly workflows: WorkflowStore
   readonly ledger: LedgerState
   readonly clock: Clock
   readonly rng: Rng
@@ -128,6 +147,13 @@ export class OrganicDuty implements Duty {
         })
         return
       }
+      const request = this.#request(params.data, task.taskId)
+      if ('problem' in request) {
+        const { problem: detail } = request
+        const errorCode = 'TASK_PARAMS_INVALID'
+        await tasks.move(task.taskId, 'pending', 'failed', { errorCode, detail })
+        return
+      }
       const miners = await this.#choose(params.data.kind)
       const [first] = miners
       if (first === undefined) {
@@ -139,7 +165,6 @@ export class OrganicDuty implements Duty {
       }
       await tasks.move(task.taskId, 'pending', 'assigned', { minerHotkey: first.hotkey })
       await tasks.move(task.taskId, 'assigned', 'processing')
-      const request = { ...params.data, roundId: task.taskId }
       const good = await this.#firstGood(task, request, miners, signal)
       if (good === undefined) {
         await tasks.move(task.taskId, 'processing', 'failed', {
@@ -163,6 +188,19 @@ export class OrganicDuty implements Duty {
           { event: 'organic.failed', taskId: task.taskId, error },
           'an organic task could not be served',
         )
+    }
+  }
+
+  /** What miners are asked, or what is wrong with the values of a workflow. */
+  #request(params: OrganicRequest, roundId: string): MinerTask | { readonly problem: string } {
+    if (params.kind !== 'generation') return { ...params, roundId }
+    const { workflow: name = '', values, workflow_params: whole } = params
+    try {
+      const workflow = whole ?? this.#modules.workflows.get(name).fill(values)
+      return { kind: 'generation', roundId, workflow }
+    } catch (error) {
+      if (error instanceof WorkflowStoreError) return { problem: describeError(error) }
+      throw error
     }
   }
 

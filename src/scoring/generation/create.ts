@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises'
+import { GuardedFetcher } from '../../lib/http/index.js'
+import type { Logger } from '../../lib/log.js'
+import type { Secret } from '../../lib/secret.js'
+import { openComfyRunner } from '../../media/comfyui/index.js'
+import type { MediaTools } from '../../media/index.js'
+import { ScoringError } from '../errors.js'
+import {
+  createEfficientNetEmbedder,
+  createImageBindEmbedder,
+  type Embedder,
+} from '../metrics/embedding/index.js'
+import { type DeviceChoice, MetricsError } from '../metrics/index.js'
+import { type Calibration, calibrationSchema } from './calibration.js'
+import { GenerationVerifier } from './verifier.js'
+
+export interface GenerationVerifierOptions {
+  readonly servers: readonly string[]
+  readonly tokens: readonly Secret<string>[]
+  readonly device: DeviceChoice
+  /** Exported models of the operator's own; ImageBind is used when it is among them. */
+  readonly modelsFolder?: string | undefined
+  /** JSON file of a calibration table. */
+  readonly calibrationFile?: string | undefined
+  /** Rules for URLs inside workflows. */
+  readonly urls: { readonly allowPrivate: boolean; readonly allowHttp: boolean }
+  readonly tools: MediaTools
+  readonly log: Logger
+}
+
+export interface OpenVerifier {
+  readonly verifier: GenerationVerifier
+  close(): Promise<void>
+}
+
+/** A verifier over the validator's own ComfyUI servers. @throws ScoringError, MetricsError */
+export async function createGenerationVerifier(
+  options: GenerationVerifierOptions,
+): Promise<OpenVerifier> {
+  const { tools, log, urls } = options
+  const calibration = await readCalibration(options.calibrationFile)
+  const embedder = await openEmbedder(options)
+  log.info(
+    { event: 'embedder.chosen', name: embedder.name, hears: embedder.hears },
+    'chose how generated videos are compared',
+  )
+  const { runner, deviceOf } = openComfyRunner(options)
+  const fetcher = new GuardedFetcher(urls)
+  return {
+    verifier: new GenerationVerifier({ runner, fetcher, embedder, tools, calibration, deviceOf }),
+    close: async () => {
+      await runner.close()
+      await embedder.close()
+    },
+  }
+}
+
+async function openEmbedder({
+  device,
+  tools,
+  modelsFolder,
+}: GenerationVerifierOptions): Promise<Embedder> {
+  if (modelsFolder !== undefined) {
+    try {
+      return await createImageBindEmbedder({ ...tools, device, modelsFolder })
+    } catch (error) {
+      const absent = error instanceof MetricsError && error.code === 'METRICS_MODEL_MISSING'
+      if (!absent) throw error
+    }
+  }
+  return createEfficientNetEmbedder({ ...tools, device })
+}
+
+async function readCalibration(file: string | undefined): Promise<Calibration> {
+  if (file === undefined) return []
+  try {
+    return calibrationSchema.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch (cause) {
+    throw new ScoringError(
+      { code: 'SCORING_CALIBRATION_INVALID', file },
+      `${file} is no table of cosines by pairs of cards`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,241 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type Clock, deadline } from '../../lib/clock.js'
+import { describeError, isAbort } from '../../lib/errors.js'
+import type { Logger } from '../../lib/log.js'
+import { mapLimit } from '../../lib/loop.js'
+import type { GeneratedResult, Rerun } from '../../scoring/generation/index.js'
+import type { ScoreRecord } from '../../scoring/types.js'
+import type { Workflow, WorkflowStore } from '../../workflows/index.js'
+import type { ValidatorMetrics } from '../metrics.js'
+import { opaqueId } from '../opaque-id.js'
+import type { Outcome } from '../outcomes.js'
+import type { MinerTarget, PayloadStore } from '../ports.js'
+import type { RoundResult } from '../round.js'
+import type { RoundStore, ScoreRow } from '../state/rounds.js'
+import type { GenerationClient } from './client.js'
+import type { GenerationPlan, StillPlan } from './plan.js'
+
+export interface GenerationRoundOptions {
+  readonly netuid: number
+  /** Requests in flight at once. */
+  readonly concurrency: number
+  /** Time a miner has, and this side's own rerun, in milliseconds. */
+  readonly timeoutMs: number
+  readonly tempDir?: string
+}
+
+/** Judges results by running the workflow again; what it throws is this side's failure. */
+export interface GenerationJudge {
+  rerun(workflow: Workflow, dir: string, signal: AbortSignal): Promise<Rerun>
+  judge(
+    rerun: Rerun,
+    result: GeneratedResult,
+    dir: string,
+    signal: AbortSignal,
+  ): Promise<ScoreRecord>
+}
+
+export interface GenerationRoundModules {
+  readonly rounds: RoundStore
+  readonly workflows: WorkflowStore
+  readonly client: Pick<GenerationClient, 'supports' | 'hasRoom' | 'generate' | 'fetch' | 'remove'>
+  readonly judge: GenerationJudge
+  /** First frames, for workflows that want one. */
+  readonly stills: { still(plan: StillPlan, output: string): Promise<void> } | undefined
+  readonly payloads: PayloadStore
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: ValidatorMetrics
+}
+
+/**
+ * Plays one round of generation: every miner gets the same workflow at the same time, this side runs
+ * it too, and each result is compared with what came out here. A rerun that fails voids the round.
+ */
+export class GenerationRound {
+  readonly #options: GenerationRoundOptions
+  readonly #modules: GenerationRoundModules
+
+  constructor(options: GenerationRoundOptions, modules: GenerationRoundModules) {
+    this.#options = options
+    this.#modules = modules
+  }
+
+  async play(
+    plan: GenerationPlan,
+    at: { readonly block: number; readonly blockHash: string },
+    miners: readonly MinerTarget[],
+    signal: AbortSignal,
+  ): Promise<RoundResult> {
+    const { rounds, log, clock, metrics } = this.#modules
+    const { roundId } = plan
+    const { netuid, tempDir } = this.#options
+    if (!(await rounds.open({ roundId, netuid, kind: 'generation', ...at, plan })))
+      return { outcome: 'played-before' }
+    const started = clock.monotonic()
+    const dir = await mkdtemp(join(tempDir ?? tmpdir(), 'subreel-round-'))
+    try {
+      const scores = await this.#scores(plan, miners, dir, signal)
+      await rounds.commit(roundId, scores)
+      const seconds = (clock.monotonic() - started) / 1000
+      metrics.roundSeconds.observe({ kind: 'generation' }, seconds)
+      log.info(
+        { event: 'round.committed', roundId, miners: scores.length, seconds },
+        'committed a round',
+      )
+      return { outcome: 'committed', scores }
+    } catch (error) {
+      await rounds.abandon(roundId)
+      if (!isAbort(error))
+        log.error({ event: 'round.voided', roundId, error }, 'voided a round: the fault is ours')
+      throw error
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  }
+
+  async #scores(
+    plan: GenerationPlan,
+    miners: readonly MinerTarget[],
+    dir: string,
+    signal: AbortSignal,
+  ): Promise<ScoreRow[]> {
+    const { payloads, judge } = this.#modules
+    const { concurrency, timeoutMs } = this.#options
+    const image = await this.#publishStill(plan, dir, signal)
+    const failed = new AbortController()
+    const either = AbortSignal.any([signal, failed.signal])
+    try {
+      const workflow = this.#fill(plan, image?.url)
+      const own = join(dir, 'rerun')
+      await mkdir(own)
+      const within = deadline(timeoutMs, either)
+      const rerun = judge.rerun(workflow, own, within)
+      // Without a rerun nothing can be judged: nobody need be waited for.
+      rerun.catch((error: unknown) => failed.abort(error))
+      const byHotkey = new Map(miners.map((miner) => [miner.hotkey, miner]))
+      const asked = plan.order.flatMap((hotkey) => byHotkey.get(hotkey) ?? [])
+      const inTurn = new Turns()
+      const rows = await mapLimit(asked, concurrency, (miner) =>
+        this.#playMiner(miner, plan, { workflow, rerun, dir, inTurn }, either),
+      )
+      await rerun
+      return rows.filter((row) => row !== undefined)
+    } finally {
+      failed.abort()
+      if (image !== undefined) await payloads.remove(image.key)
+    }
+  }
+
+  async #publishStill(plan: GenerationPlan, dir: string, signal: AbortSignal) {
+    const { stills, payloads } = this.#modules
+    if (plan.still === undefined || stills === undefined) return undefined
+    const path = join(dir, 'still.png')
+    await stills.still(plan.still, path)
+    const seconds = Math.ceil((2 * this.#options.timeoutMs) / 1_000) + 600
+    return payloads.publish(path, seconds, signal)
+  }
+
+  #fill(plan: GenerationPlan, imageUrl: string | undefined): Workflow {
+    const template = this.#modules.workflows.get(plan.task.workflow)
+    return template.fill(
+      imageUrl === undefined ? plan.values : { ...plan.values, image_url: imageUrl },
+    )
+  }
+
+  /** One miner's part as a row; undefined for one that was not asked. Only an abort is thrown. */
+  async #playMiner(
+    miner: MinerTarget,
+    plan: GenerationPlan,
+    shared: {
+      readonly workflow: Workflow
+      readonly rerun: Promise<Rerun>
+      readonly dir: string
+      readonly inTurn: Turns
+    },
+    signal: AbortSignal,
+  ): Promise<ScoreRow | undefined> {
+    const { client, log, metrics, judge } = this.#modules
+    const { timeoutMs } = this.#options
+    const row = (
+      outcome: Outcome,
+      score: number,
+      reason: string,
+      extra: Partial<ScoreRow> = {},
+    ): ScoreRow => {
+      metrics.outcomes.inc({ kind: 'generation', outcome })
+      log.info(
+        { event: 'task.scored', roundId: plan.roundId, uid: miner.uid, outcome, score, reason },
+        'scored an answer',
+      )
+      const { hotkey, uid } = miner
+      return { hotkey, uid, kind: 'generation', outcome, score, reason, ...extra }
+    }
+    if ((await client.supports(miner, signal)) === false) {
+      return row('refused', 0, 'the miner says that it has no ComfyUI')
+    }
+    if (!(await client.hasRoom(miner, signal))) {
+      log.info(
+        { event: 'generation.full', roundId: plan.roundId, uid: miner.uid },
+        'a miner has no room for a task and was not asked',
+      )
+      return undefined
+    }
+    const taskId = opaqueId(plan.roundId)
+    const answer = await client.generate(
+      miner,
+      { taskId, workflow: shared.workflow },
+      { timeoutMs, signal },
+    )
+    const { latencyMs } = answer
+    metrics.answerSeconds.observe({ kind: 'generation' }, latencyMs / 1000)
+    if (!answer.ok) return row(answer.outcome, 0, answer.reason, { latencyMs })
+    const dir = join(shared.dir, `uid-${miner.uid}`)
+    try {
+      await mkdir(dir)
+      const path = join(dir, 'result')
+      if (!(await client.fetch(answer.key, path, signal)))
+        return row('download_failed', 0, 'the result is larger than allowed', { latencyMs })
+      const rerun = await shared.rerun
+      const result = { path, sha256: await sha256Of(path), seconds: latencyMs / 1_000 }
+      const record = await shared.inTurn.take(() => judge.judge(rerun, result, dir, signal))
+      const quality = Number(record.metrics['quality'] ?? 0)
+      const bad = record.gates.some(({ code, passed }) => !passed && code === 'package')
+      const outcome = bad ? 'bad_media' : 'scored'
+      return row(outcome, record.score, record.reason, { latencyMs, quality, record })
+    } catch (error) {
+      signal.throwIfAborted()
+      log.error(
+        { event: 'task.judge-failed', roundId: plan.roundId, uid: miner.uid, error },
+        'the judge failed on an answer',
+      )
+      const reason = `the judge failed: ${describeError(error)}`
+      return row('infrastructure', 0, reason, { latencyMs })
+    } finally {
+      await client.remove(answer.key).catch(() => {})
+      await rm(dir, { recursive: true, force: true })
+    }
+  }
+}
+
+/** One judgement at a time: each uses every core, and models need their memory for themselves. */
+class Turns {
+  #last: Promise<unknown> = Promise.resolve()
+
+  take<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work, work)
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(path), hash)
+  return hash.digest('hex')
+}
