@@ -102,23 +102,23 @@ export const SETTINGS = {
   'axon.ip': setting({
     schema: text(),
     default: '0.0.0.0',
-    for: ['miner'],
+    for: NEURONS,
     help: 'Address the axon listens on.',
   }),
   'axon.port': setting({
     schema: port(),
     default: '8091',
-    for: ['miner'],
+    for: NEURONS,
     help: 'Port the axon listens on.',
   }),
   'axon.external_ip': setting({
     schema: text(),
-    for: ['miner'],
+    for: NEURONS,
     help: 'Public address announced on chain; discovered when absent.',
   }),
   'axon.external_port': setting({
     schema: port(),
-    for: ['miner'],
+    for: NEURONS,
     help: 'Public port announced on chain; axon.port when absent.',
   }),
   'axon.max_workers': setting({
@@ -606,6 +606,18 @@ export const SETTINGS = {
     default: '90',
     for: ['validator'],
     help: 'Rounds and scores older than this are deleted.',
+  }),
+  'consensus.enabled': setting({
+    schema: bool(),
+    default: 'false',
+    for: ['validator'],
+    help: 'Exchange measurements with other validators over an axon of this one; needs axon.external_ip.',
+  }),
+  'consensus.every_seconds': setting({
+    schema: number({ min: 5, max: 280 }),
+    default: '120',
+    for: ['validator'],
+    help: 'Seconds between two exchanges; a report counts for five minutes.',
   }),
   'weights.pools': setting({
     schema: list(),

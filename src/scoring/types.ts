@@ -50,7 +50,8 @@ export interface GateOutcome {
   readonly detail: string
 }
 
-export type TaskKind = 'compression' | 'upscaling' | 'generation' | 'audio'
+export const TASK_KINDS = ['compression', 'upscaling', 'generation', 'audio'] as const
+export type TaskKind = (typeof TASK_KINDS)[number]
 
 /** Everything that led to one number; anybody can run it again. */
 export interface ScoreRecord {

@@ -2,7 +2,7 @@ import type { Hotkey, Uid } from '../protocol/units.js'
 import { clamp, sum } from './formulas/numbers.js'
 import { POOLS, type PodiumPlace, reweigh } from './formulas/pools.js'
 import { decayed, LEDGER_RULES, type Ledger, type LedgerRules, standingOf } from './ledger.js'
-import type { TaskKind } from './types.js'
+import { TASK_KINDS, type TaskKind } from './types.js'
 
 /** A neuron that may be paid. Leave out validators and whoever is banned. */
 export interface WeightNeuron {
@@ -85,8 +85,6 @@ export interface WeightInput {
 
 type Parts = Map<number, Partial<Record<TaskKind | 'podium' | 'burn', number>>>
 
-const TASKS: readonly TaskKind[] = ['compression', 'upscaling', 'generation', 'audio']
-
 /**
  * From scores to the weights of one epoch: finite, positive, sorted by uid, summing to 1.
  * A pool without a miner is shared by the others, since the chain normalises the row anyway.
@@ -110,7 +108,7 @@ export function computeWeights(input: WeightInput): WeightOutcome {
   }))
   const podiumTotal = sum(rewards.map((reward) => reward.share))
   const parts: Parts = new Map()
-  for (const task of TASKS) {
+  for (const task of TASK_KINDS) {
     const taken = task === config.podium.from ? podiumTotal : 0
     const allocation = Math.max(0, config.pools[task] - taken)
     const scores = neurons.map((neuron) => {

@@ -32,6 +32,22 @@ export function createMetrics(registry: Registry) {
       labelNames: ['duty', 'result'],
       registers,
     }),
+    reports: new Counter({
+      name: 'subnet_validator_reports_total',
+      help: 'Reports asked of other validators: stored, repeated, refused or silent.',
+      labelNames: ['result'],
+      registers,
+    }),
+    agreements: new Gauge({
+      name: 'subnet_validator_consensus_agreements',
+      help: 'Pairs of miner and kind of work of which at least two validators have said something.',
+      registers,
+    }),
+    conflicts: new Gauge({
+      name: 'subnet_validator_consensus_conflicts',
+      help: 'Those of which validators contradict each other.',
+      registers,
+    }),
     weightSets: new Counter({
       name: 'subnet_validator_weight_sets_total',
       help: 'Weight settings by outcome.',

@@ -8,6 +8,7 @@ export class Network {
   readonly netuid: Netuid
   readonly self: Hotkey
   #metagraph: Metagraph | undefined
+  #byHotkey: ReadonlyMap<string, Neuron> = new Map()
   #head: Head | undefined
   #epoch: EpochInfo | undefined
 
@@ -29,6 +30,7 @@ export class Network {
   update(head: Head, metagraph: Metagraph): void {
     this.#head = head
     this.#metagraph = metagraph
+    this.#byHotkey = new Map(metagraph.neurons.map((neuron) => [neuron.hotkey, neuron]))
     // An owner may have begun an epoch early.
     this.#epoch = undefined
   }
@@ -52,16 +54,27 @@ export class Network {
   }
 
   neuron(hotkey: string): Neuron | undefined {
-    return this.#metagraph?.neurons.find((neuron) => neuron.hotkey === hotkey)
+    return this.#byHotkey.get(hotkey)
   }
 
   /** Neurons that serve an axon, without ourselves. */
   miners(): MinerTarget[] {
+    return this.#serving(() => true)
+  }
+
+  /** Those of them with a validator permit. */
+  validators(): MinerTarget[] {
+    return this.#serving((neuron) => neuron.validatorPermit)
+  }
+
+  #serving(which: (neuron: Neuron) => boolean): MinerTarget[] {
     const neurons = this.#metagraph?.neurons ?? []
-    return neurons.flatMap(({ hotkey, uid, axon }) =>
-      axon === undefined || hotkey === this.self
-        ? []
-        : { hotkey, uid, ip: axon.ip, port: axon.port, version: axon.version },
-    )
+    return neurons
+      .filter(which)
+      .flatMap(({ hotkey, uid, axon }) =>
+        axon === undefined || hotkey === this.self
+          ? []
+          : { hotkey, uid, ip: axon.ip, port: axon.port, version: axon.version },
+      )
   }
 }

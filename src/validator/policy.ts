@@ -17,7 +17,9 @@ export function roundKinds(config: Config): RoundKind[] {
     if (word === GENERATION) return []
     const kind = ROUND_KINDS.find((known) => known === word)
     if (kind === undefined)
-      throw invalid(`validator.kinds: ${word} is none of ${ROUND_KINDS.join(', ')}, ${GENERATION}`)
+      throw invalidSetting(
+        `validator.kinds: ${word} is none of ${ROUND_KINDS.join(', ')}, ${GENERATION}`,
+      )
     return kind
   })
 }
@@ -36,13 +38,13 @@ export function planSettings(config: Config): PlanSettings {
     thresholds: config['validator.thresholds'].map((word) => {
       const threshold = Number(word)
       if (!(threshold >= 0 && threshold <= 100))
-        throw invalid(`validator.thresholds: ${word} is no VMAF score in 0..100`)
+        throw invalidSetting(`validator.thresholds: ${word} is no VMAF score in 0..100`)
       return threshold
     }),
     codecs: config['validator.codecs'].map((word) => {
       const codec = VIDEO_CODECS.find((known) => known === word)
       if (codec === undefined)
-        throw invalid(`validator.codecs: ${word} is none of ${VIDEO_CODECS.join(', ')}`)
+        throw invalidSetting(`validator.codecs: ${word} is none of ${VIDEO_CODECS.join(', ')}`)
       return codec
     }),
     taskTypes: config['validator.task_types'].map(
@@ -81,7 +83,7 @@ export function weightPolicy(config: Config): {
 } {
   const burnUid = config['weights.burn_uid']
   if (config['weights.burn'] > 0 && burnUid === undefined)
-    throw invalid('weights.burn: name who gets it with weights.burn_uid')
+    throw invalidSetting('weights.burn: name who gets it with weights.burn_uid')
   return {
     config: {
       ...WEIGHTS,
@@ -109,21 +111,21 @@ function poolShares(words: readonly string[]): WeightConfig['pools'] {
   for (const word of words) {
     const [kind = '', value = ''] = word.split('=')
     if (!Object.hasOwn(pools, kind))
-      throw invalid(`weights.pools: ${kind} is none of ${Object.keys(pools).join(', ')}`)
+      throw invalidSetting(`weights.pools: ${kind} is none of ${Object.keys(pools).join(', ')}`)
     pools[kind as TaskKind] = share('weights.pools', value)
   }
   if (Object.values(pools).every((value) => value === 0))
-    throw invalid('weights.pools: at least one kind must have a share above 0')
+    throw invalidSetting('weights.pools: at least one kind must have a share above 0')
   return pools
 }
 
 function share(setting: string, word: string): number {
   const value = Number(word)
   if (word.trim() === '' || !(value >= 0 && value <= 1))
-    throw invalid(`${setting}: ${word || 'nothing'} is no share in 0..1`)
+    throw invalidSetting(`${setting}: ${word || 'nothing'} is no share in 0..1`)
   return value
 }
 
-function invalid(problem: string): ConfigError {
+export function invalidSetting(problem: string): ConfigError {
   return new ConfigError({ code: 'CONFIG_INVALID', problems: [problem] }, problem)
 }

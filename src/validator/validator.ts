@@ -3,19 +3,23 @@ import { hostname } from 'node:os'
 import type { Chain, WeightLedger } from '../chain/index.js'
 import type { Config } from '../config/index.js'
 import { Corpus } from '../corpus/index.js'
-import { createDendrite } from '../dendrite/index.js'
+import { createDendrite, type Dendrite } from '../dendrite/index.js'
 import type { Daemon, DaemonContext } from '../lib/daemon.js'
 import { must } from '../lib/errors.js'
 import { GuardedFetcher } from '../lib/http/index.js'
-import { toNetuid } from '../protocol/index.js'
+import { toNetuid, WIRE_VERSION } from '../protocol/index.js'
 import { connectProducer, OrganicJobs, whenReady } from '../queue/index.js'
 import { createJudge } from '../scoring/judge/index.js'
 import { createVmafScorer, type DeviceChoice } from '../scoring/metrics/index.js'
 import { checkPlayable } from '../scoring/playable.js'
+import { TASK_KINDS } from '../scoring/types.js'
 import { BuiltinStore, openStore } from '../storage/index.js'
 import type { Signer } from '../wallet/index.js'
 import { SHIPPED_WORKFLOWS, WorkflowStore } from '../workflows/index.js'
 import { GuardedResults, RoundJudge, StorePayloads } from './adapters.js'
+import { askReport, createReportAxon } from './consensus/serve.js'
+import { ConsensusView } from './consensus/view.js'
+import { ConsensusDuty, type ConsensusModules } from './duties/consensus.js'
 import { EmissionDuty } from './duties/emissions.js'
 import { GatewayFeed } from './duties/gateway-feed.js'
 import { LeaseDuty } from './duties/lease.js'
@@ -31,12 +35,20 @@ import { LedgerState } from './ledger-state.js'
 import { createMetrics } from './metrics.js'
 import { DendriteMinerClient } from './miner-client.js'
 import { Network } from './network.js'
-import { ledgerRules, planSettings, roundKinds, roundTimeoutMs, weightPolicy } from './policy.js'
+import {
+  invalidSetting,
+  ledgerRules,
+  planSettings,
+  roundKinds,
+  roundTimeoutMs,
+  weightPolicy,
+} from './policy.js'
 import { RoundRunner } from './round.js'
 import { EmissionStore } from './state/emissions.js'
 import { Lease } from './state/lease.js'
 import { MinerStore } from './state/miners.js'
 import { openState, stateLocation } from './state/open.js'
+import { ReportStore } from './state/reports.js'
 import { RoundStore } from './state/rounds.js'
 import { TaskStore } from './state/tasks.js'
 import { DatabaseWeightLedger } from './state/weights.js'
@@ -140,6 +152,7 @@ export async function startValidator(
       metrics,
     },
   )
+  const consensus = new ConsensusView()
   const organic = new OrganicDuty(
     {
       everyMs: 1_000,
@@ -158,6 +171,7 @@ export async function startValidator(
       check: (path, signal) => checkPlayable(path, tools, signal),
       workflows,
       ledger,
+      consensus,
       clock,
       rng,
       log,
@@ -199,6 +213,11 @@ export async function startValidator(
     })),
     organic,
     ...(await openGatewayFeed(config, context, tasks)),
+    ...(await openConsensus(config, context, {
+      ...{ network, miners, ledger, signer, dendrite, metrics, view: consensus },
+      reports: new ReportStore(db, netuid),
+      load: (hotkey) => organic.loadOf(hotkey),
+    })),
     new EmissionDuty(network, emissions),
     new RetentionDuty(config['validator.retention_days'], { rounds, payloads, clock }),
     ...(config['neuron.disable_set_weights']
@@ -247,6 +266,45 @@ async function openGatewayFeed(
   await whenReady(redis, REDIS_START_MS)
   await jobs.recover()
   return [new GatewayFeed(jobs, tasks)]
+}
+
+/** The exchange of measurements, where it is asked for: an axon of our own and a duty. */
+async function openConsensus(
+  config: Config,
+  { clock, log, registry, resources, stopping }: DaemonContext,
+  parts: Omit<ConsensusModules, 'ask' | 'clock' | 'log'> & { readonly dendrite: Dendrite },
+) {
+  if (!config['consensus.enabled']) return []
+  const { dendrite, ...modules } = parts
+  const { network, signer } = modules
+  const ip = config['axon.external_ip']
+  if (ip === undefined)
+    throw invalidSetting('consensus.enabled: set axon.external_ip, where other validators reach us')
+  const duty = new ConsensusDuty(
+    {
+      everyMs: config['consensus.every_seconds'] * 1_000,
+      kinds: TASK_KINDS,
+      silentMs: 2 * config['validator.warrant_seconds'] * 1_000,
+    },
+    { ...modules, clock, log, ask: askReport(dendrite) },
+  )
+  const axon = createReportAxon(network, () => duty.latest, { signer, clock, log, registry })
+  resources.use('axon', axon)
+  const { port } = await axon.listen({ host: config['axon.ip'], port: config['axon.port'] })
+  const served = await network.chain.serveAxon(
+    signer,
+    {
+      netuid: network.netuid,
+      ...{ ip, port: config['axon.external_port'] ?? port, version: WIRE_VERSION },
+    },
+    { signal: stopping },
+  )
+  if (served.outcome === 'refused')
+    log.error(
+      { event: 'axon.unannounced', error: served.error },
+      'the chain refused our axon: other validators cannot ask us',
+    )
+  return [duty]
 }
 
 /** The store of challenges; the built-in one is served by this process. */

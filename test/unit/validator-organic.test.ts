@@ -27,6 +27,7 @@ let tasks: TaskStore
 let client: MemoryMiners
 let duty: OrganicDuty
 let tempDir: string
+let agreed: Map<string, number>
 
 function neuron(hotkey: string, uid: number): Neuron {
   return {
@@ -44,6 +45,7 @@ beforeEach(async () => {
   tempDir = await mkdtemp(join(tmpdir(), 'subreel-test-'))
   tasks = new TaskStore(db, clock)
   client = new MemoryMiners()
+  agreed = new Map()
   const miners = new MinerStore(db, clock, 85)
   const neurons = NAMES.map(neuron)
   await miners.sync(neurons)
@@ -84,6 +86,7 @@ beforeEach(async () => {
         }),
       ]),
       ledger,
+      consensus: { performance: (hotkey) => agreed.get(hotkey) },
       clock,
       rng: new SeededRng('x'),
       log: silentLog(),
@@ -122,6 +125,14 @@ describe('organic tasks', () => {
       ['best'],
     )
     assert.deepEqual(await readdir(tempDir), [])
+  })
+
+  it('go to whom validators agree on before whom we alone have seen', async () => {
+    agreed.set('third', 0.95)
+    client.behaviours.set('third', answers('https://a.example/out.mp4'))
+    await serve()
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.minerHotkey, 'third')
   })
 
   it('go to the next miner at once when one fails', async () => {

@@ -10,6 +10,7 @@ import type { Rng } from '../../lib/rng.js'
 import { standingOf } from '../../scoring/ledger.js'
 import { VIDEO_CODECS } from '../../scoring/types.js'
 import { type WorkflowStore, WorkflowStoreError, workflowSchema } from '../../workflows/index.js'
+import type { ConsensusView } from '../consensus/view.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
 import type { Network } from '../network.js'
@@ -84,6 +85,8 @@ export interface OrganicModules {
   readonly check: ResultCheck
   readonly workflows: WorkflowStore
   readonly ledger: LedgerState
+  /** What validators agree on goes before what we alone have seen. */
+  readonly consensus: Pick<ConsensusView, 'performance'>
   readonly clock: Clock
   readonly rng: Rng
   readonly log: Logger
@@ -126,6 +129,11 @@ export class OrganicDuty implements Duty {
       this.#running.set(task.taskId, run)
     }
     return DONE
+  }
+
+  /** Organic requests that a miner is working on. */
+  loadOf(hotkey: string): number {
+    return this.#load.get(hotkey) ?? 0
   }
 
   /** Resolves when no task is in flight. */
@@ -206,16 +214,16 @@ export class OrganicDuty implements Duty {
 
   /** Miners of the kind, best first: running score divided by load; sometimes a random one leads. */
   async #choose(kind: MinerTask['kind']): Promise<MinerTarget[]> {
-    const { network, miners, ledger, rng } = this.#modules
+    const { network, miners, ledger, consensus, rng } = this.#modules
     const known = new Map((await miners.active()).map((miner) => [miner.hotkey, miner]))
     const able = network
       .miners()
       .filter(({ hotkey }) => known.get(hotkey)?.kinds?.includes(KIND_NAMES[kind] ?? kind) === true)
     const worth = ({ hotkey }: MinerTarget) => {
       const neuron = network.neuron(hotkey)
-      const standing =
+      const own =
         neuron === undefined ? 0 : standingOf(ledger.current, neuron.hotkey, kind).accumulated
-      return standing / (1 + (this.#load.get(hotkey) ?? 0))
+      return (consensus.performance(hotkey, kind) ?? own) / (1 + this.loadOf(hotkey))
     }
     const ranked = able
       .map((miner) => ({ miner, worth: worth(miner) }))
@@ -284,7 +292,7 @@ export class OrganicDuty implements Duty {
     const { client, fetcher, check, log } = this.#modules
     const path = join(this.#options.tempDir ?? tmpdir(), `subreel-organic-${randomUUID()}`)
     const timeoutMs = task.timeoutSeconds * 1000
-    this.#load.set(miner.hotkey, (this.#load.get(miner.hotkey) ?? 0) + 1)
+    this.#load.set(miner.hotkey, this.loadOf(miner.hotkey) + 1)
     const refuse = (reason: string) => {
       log.info(
         { event: 'organic.answer-refused', taskId: task.taskId, uid: miner.uid, reason },

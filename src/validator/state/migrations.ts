@@ -56,8 +56,9 @@ const reports: Migration = {
         emission double precision not null, alpha_stake double precision not null, created_at bigint not null,
         primary key (netuid, epoch, uid))`,
       sql`create table validator_reports (
-        netuid integer not null, validator text not null, hotkey text not null, at bigint not null,
-        confidence double precision not null, status text not null, primary key (netuid, validator, hotkey))`,
+        netuid integer not null, validator text not null, hotkey text not null, kind text not null,
+        at bigint not null, confidence double precision not null, status text not null,
+        primary key (netuid, validator, hotkey, kind))`,
     ]
     for (const statement of statements) await statement.execute(db)
   },

@@ -8,6 +8,8 @@ export interface KnownMiner {
   /** From the last warrant; undefined while the miner has been silent. */
   readonly kinds: readonly string[] | undefined
   readonly maxLengthSeconds: number | undefined
+  /** When it last answered a warrant, Unix milliseconds. */
+  readonly warrantedAt: number | undefined
 }
 
 export interface SyncedNeuron {
@@ -129,6 +131,7 @@ export class MinerStore {
       coldkey: row.coldkey,
       kinds: row.kinds === null ? undefined : row.kinds.split(',').filter(Boolean),
       maxLengthSeconds: row.max_length_seconds ?? undefined,
+      warrantedAt: row.warranted_at ?? undefined,
     }))
   }
 }

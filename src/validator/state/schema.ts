@@ -116,12 +116,13 @@ export interface WeightSetsTable {
   entry: string
 }
 
-/** What validators last measured of a miner, ourselves among them: one row for each pair. */
+/** What validators last measured of a miner, ourselves among them: one row for each of both and kind of work. */
 export interface ValidatorReportsTable {
   netuid: number
   validator: string
   /** Of the miner. */
   hotkey: string
+  kind: string
   /** When it was measured, by the validator's clock. */
   at: number
   /** 0.1–1, computed here from the fields and their age; never a validator's own claim. */
