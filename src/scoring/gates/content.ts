@@ -38,6 +38,8 @@ export const CONTENT = {
   /** Share of moving frames that an encoder may blend with their neighbours. */
   misplacedTolerance: 0.05,
   minCorrelation: 0.85,
+  /** Saturation below which a reference's colour is the noise of its own encoder. */
+  faintSaturation: 4,
   /** A frozen frame also resembles the reference of the frame before, by this factor. */
   frozenLikeness: 0.8,
   /** Bias of a cell over the whole clip that speaks of something drawn, and how many such cells. */
@@ -197,10 +199,12 @@ export class ContentComparison {
   }
 
   #chromaGate(): GateOutcome {
-    const verdict = chromaGate(
-      this.#referenceColour.map((frame) => frame.s),
-      this.#resultColour.map((frame) => frame.s),
+    const coloured = [...this.#referenceColour.keys()].filter(
+      (index) => (this.#referenceColour[index]?.s ?? 0) >= CONTENT.faintSaturation,
     )
+    const saturations = (frames: readonly FrameColour[]) =>
+      coloured.map((index) => frames[index]?.s ?? 0)
+    const verdict = chromaGate(saturations(this.#referenceColour), saturations(this.#resultColour))
     return gate(
       'chroma',
       verdict.ok,

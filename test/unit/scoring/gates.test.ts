@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { MediaInfo, VideoStreamInfo } from '#src/media/types.js'
+import { ContentComparison, measureReference } from '#src/scoring/gates/content.js'
 import { type FileExpectation, fileGates } from '#src/scoring/gates/file.js'
 import { measureTone, toneCells } from '#src/scoring/gates/tone.js'
 
@@ -147,5 +148,37 @@ describe('tone', () => {
   it('cannot be told between pictures that do not correspond', () => {
     const other = cells((i) => 30 + ((i * 7919) % 160))
     assert.equal(measureTone(cells(ramp), other, grid).reliable, false)
+  })
+})
+
+describe('chroma', () => {
+  const [width, height] = [64, 48]
+  /** A picture that moves, whose chroma lies `saturation` from neutral on average. */
+  const picture = (n: number, saturation: number) => ({
+    width,
+    height,
+    y: Uint8Array.from({ length: width * height }, (_, i) => 60 + ((i * 7 + n * 5) % 120)),
+    u: new Uint8Array((width * height) / 4).fill(128 + saturation),
+    v: new Uint8Array((width * height) / 4).fill(128),
+  })
+  const chromaOf = (reference: (n: number) => number, result: (n: number) => number) => {
+    const comparison = new ContentComparison()
+    for (let n = 0; n < 20; n += 1)
+      comparison.add(measureReference(picture(n, reference(n)), undefined), picture(n, result(n)))
+    return comparison
+      .gates({ reference: 20, result: 20 }, { allowFrozenTail: 0, sameCodec: true, toneFactor: 1 })
+      .find(({ code }) => code === 'chroma')?.passed
+  }
+
+  it('may lose the noise of gray frames, but not the colour of coloured ones', () => {
+    const grayThen = (colour: number) => (n: number) => (n < 12 ? 0 : colour)
+    assert.equal(
+      chromaOf((n) => (n < 12 ? 2 : 40), grayThen(40)),
+      true,
+    )
+    assert.equal(
+      chromaOf((n) => (n < 12 ? 2 : 40), grayThen(30)),
+      false,
+    )
   })
 })
