@@ -130,12 +130,12 @@ export class ClipServer {
     })
   }
 
-  static async start(dir: string): Promise<ClipServer> {
+  static async start(dir: string, host = '127.0.0.1'): Promise<ClipServer> {
     const server = new ClipServer(dir)
-    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.#server.listen(0, host, resolve))
     const address = server.#server.address()
     if (address === null || typeof address === 'string') throw new Error('no port')
-    server.#origin = `http://127.0.0.1:${address.port}`
+    server.#origin = `http://${host}:${address.port}`
     return server
   }
 

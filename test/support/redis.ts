@@ -11,6 +11,8 @@ export interface RedisOptions {
   readonly persistent?: boolean
   /** Default noeviction. */
   readonly policy?: string
+  /** Default 127.0.0.1. */
+  readonly host?: string
 }
 
 /** A real redis-server of the test's own, in a temporary folder, to be killed, paused and restarted. */
@@ -33,8 +35,12 @@ export class TestRedis {
     return redis
   }
 
+  get #host(): string {
+    return this.#options.host ?? '127.0.0.1'
+  }
+
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`
+    return `redis://${this.#host}:${this.port}`
   }
 
   /** Starts the server on its port and folder; resolves when it accepts connections. */
@@ -42,9 +48,9 @@ export class TestRedis {
     const child = spawn(
       'redis-server',
       [
-        ...['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#dir, '--save', ''],
+        ...['--port', String(this.port), '--bind', this.#host, '--dir', this.#dir, '--save', ''],
         ...['--appendonly', this.#options.persistent === false ? 'no' : 'yes'],
-        ...['--appendfsync', 'everysec'],
+        ...['--appendfsync', 'everysec', '--protected-mode', 'no'],
         ...['--maxmemory-policy', this.#options.policy ?? 'noeviction'],
       ],
       { stdio: ['ignore', 'pipe', 'inherit'] },

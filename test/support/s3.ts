@@ -18,6 +18,15 @@ const ACCESS_KEY = 'subreel-test'
 const SECRET_KEY = 'subreel-test-secret'
 export const TEST_BUCKET = 'vidaio-test'
 
+/** The environment in which a process of ours uses a test server. */
+export const bucketEnv = (endpoint: string): Record<string, string> => ({
+  BUCKET_TYPE: 's3',
+  BUCKET_NAME: TEST_BUCKET,
+  BUCKET_COMPATIBLE_ENDPOINT: endpoint,
+  BUCKET_COMPATIBLE_ACCESS_KEY: ACCESS_KEY,
+  BUCKET_COMPATIBLE_SECRET_KEY: SECRET_KEY,
+})
+
 /** A real S3 server of the test's own, on loopback and a temporary folder. */
 export interface S3Server {
   readonly name: string
@@ -64,8 +73,8 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Starts SeaweedFS with one bucket. */
-export async function startSeaweed(): Promise<S3Server> {
+/** Starts SeaweedFS with one bucket, on loopback unless another address is given. */
+export async function startSeaweed(host = '127.0.0.1'): Promise<S3Server> {
   const program = await seaweed()
   const dir = await mkdtemp(join(tmpdir(), 'subreel-s3-'))
   const config = join(dir, 's3.json')
@@ -81,7 +90,7 @@ export async function startSeaweed(): Promise<S3Server> {
   const child = spawn(
     program,
     [
-      ...['server', '-dir', dir, '-ip', '127.0.0.1', '-ip.bind', '127.0.0.1', '-filer', '-s3'],
+      ...['server', '-dir', dir, '-ip', host, '-ip.bind', host, '-filer', '-s3'],
       ...names.map((name, n) => `-${name}.port=${ports[n]}`),
       ...names.map((name, n) => `-${name}.port.grpc=${ports[n + names.length]}`),
       ...[`-s3.config=${config}`, '-s3.port.iceberg=0', '-s3.port.lance=0'],
@@ -89,7 +98,7 @@ export async function startSeaweed(): Promise<S3Server> {
     ],
     { stdio: 'ignore', cwd: dir },
   )
-  return started('SeaweedFS', child, `http://127.0.0.1:${s3Port}`, dir)
+  return started('SeaweedFS', child, `http://${host}:${s3Port}`, dir)
 }
 
 /** Starts MinIO or versitygw when the program is installed; undefined otherwise. */
