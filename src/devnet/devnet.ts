@@ -216,6 +216,12 @@ function makeFaults(
       state.refuseHandshakes = { times, status }
     },
     refuseCalls: (error, { call, times = 1 } = {}) => {
+      if (!chain.runtime.hasError('SubtensorModule', error)) {
+        throw new DevnetError(
+          { code: 'DEVNET_OPTION_INVALID', option: 'error' },
+          `runtime ${chain.runtime.model} has no error SubtensorModule.${error}`,
+        )
+      }
       state.refuseCalls.push({ error, call, times })
     },
     refuseSubmissions: ({ code, message, data, times = 1 }) => {

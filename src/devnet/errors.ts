@@ -6,7 +6,7 @@ export class DevnetError extends SubnetError<
   | { code: 'DEVNET_SCALE_INVALID'; at: number }
   /** The block asked for was never made, was forked away or is older than the kept history; ask for a newer one. */
   | { code: 'DEVNET_BLOCK_UNKNOWN'; block: string }
-  /** The genesis options contradict each other or name no known item; correct the option named in the message. */
+  /** The options contradict each other or name no known item; correct the option named in the message. */
   | { code: 'DEVNET_OPTION_INVALID'; option: string }
   /** The state file cannot be read back; delete it to start from genesis. */
   | { code: 'DEVNET_STATE_INVALID'; path: string }

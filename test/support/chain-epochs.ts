@@ -18,6 +18,10 @@ export const SUBMISSION_REFUSALS = [
   { code: 1016, message: 'Immediately dropped' },
 ]
 export const DISPATCH_REFUSALS = ['SettingWeightsTooFast', 'CommitRevealEnabled']
+const REFUSALS = {
+  open: DISPATCH_REFUSALS,
+  sealed: ['CommittingWeightsTooFast', 'TooManyUnrevealedCommits'],
+}
 const POISONED = [
   [0, 0],
   [Number.NaN, 1],
@@ -29,17 +33,25 @@ export interface EpochsRun {
   readonly set: number
   /** Times the chain held a vector without a positive weight. */
   readonly zeros: number
+  /** Windows after which the chain held another vector than before. */
+  readonly changes: number
   /** Refusals and endpoint losses made. */
   readonly troubles: number
 }
+
+/** Weights set in the open, or sealed until the next epoch as most subnets want it. */
+export type EpochsMode = keyof typeof REFUSALS
 
 /**
  * Sets weights in `epochs` windows, over sockets, while the node refuses extrinsics, endpoints drop or
  * go silent, scores are now and then all zero or not numbers, and the runtime is upgraded half-way.
  */
-export async function simulateEpochs(epochs: number): Promise<EpochsRun> {
+export async function simulateEpochs(epochs: number, mode: EpochsMode): Promise<EpochsRun> {
   const rng = new SeededRng('a thousand epochs')
-  await using net = await startTestnet({ weightsRateLimit: RATE_LIMIT_BLOCKS }, { runtime: 393 })
+  await using net = await startTestnet(
+    { weightsRateLimit: RATE_LIMIT_BLOCKS, commitReveal: mode === 'sealed' },
+    { runtime: 393 },
+  )
   net.advance(20)
   await using first = await FlakyProxy.before(net.url)
   await using second = await FlakyProxy.before(net.url)
@@ -51,10 +63,12 @@ export async function simulateEpochs(epochs: number): Promise<EpochsRun> {
   let set = 0
   let zeros = 0
   let troubles = 0
+  let changes = 0
+  let held = ''
   for (let epoch = 0; epoch < epochs; epoch += 1) {
     const chance = rng.float()
     if (chance < 0.1) net.faults.refuseSubmissions({ ...pick(rng, SUBMISSION_REFUSALS), times: 1 })
-    else if (chance < 0.15) net.faults.refuseCalls(pick(rng, DISPATCH_REFUSALS))
+    else if (chance < 0.15) net.faults.refuseCalls(pick(rng, REFUSALS[mode]))
     else if (chance < 0.2) pick(rng, [first, second]).drop()
     else if (chance < 0.21) pick(rng, [first, second]).mode = 'blackhole'
     if (chance < 0.21) troubles += 1
@@ -80,9 +94,12 @@ export async function simulateEpochs(epochs: number): Promise<EpochsRun> {
     first.mode = 'pass'
     second.mode = 'pass'
     const stored = [...(await chain.weights(netuid, toUid(0))).values()]
-    if (!isSendable(stored)) zeros += 1
+    // Nothing is held before the first seal has opened.
+    if ((mode === 'open' || stored.length > 0) && !isSendable(stored)) zeros += 1
+    if (held !== `${stored}`) changes += 1
+    held = `${stored}`
     const used = (await chain.head()).number - opened
     await advance(chain, net, Math.max(1, WINDOW_BLOCKS + 1 - used))
   }
-  return { set, zeros, troubles }
+  return { set, zeros, changes, troubles }
 }

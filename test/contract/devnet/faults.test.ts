@@ -157,6 +157,11 @@ test('scripted refusals hit the named call, the pool, or the handshake, and only
 
 test('scripts in any language drive the node by dev_ methods', async () => {
   await withRpc({}, async (rpc) => {
+    const unknown = { error: 'NoSuchError' }
+    await assert.rejects(
+      rpc.call('dev_refuseCalls', unknown),
+      /has no error SubtensorModule.NoSuch/,
+    )
     assert.equal(await rpc.call('dev_newBlock', 3), 3)
     const now = '0xf0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb'
     assert.equal(await rpc.call('dev_setStorage', [['0x1234', '0x56']]), true)
