@@ -2,7 +2,17 @@ import { z } from 'zod'
 import { ValidatorError } from '../errors.js'
 import type { StateDatabase } from './open.js'
 
-/** Tables in an order in which rows that are referred to come first. The lease stays behind. */
+/** Tables in an order in which rows that are referred to come first, each with what orders its rows. The lease stays behind. */
+const KEYS = {
+  miners: ['netuid', 'hotkey'],
+  tasks: ['task_id'],
+  task_history: ['id'],
+  rounds: ['round_id'],
+  scores: ['id'],
+  weight_sets: ['id'],
+  emission_snapshots: ['netuid', 'epoch', 'uid'],
+  validator_reports: ['netuid', 'validator', 'hotkey', 'kind'],
+} as const
 const TABLES = [
   'miners',
   'tasks',
@@ -12,17 +22,44 @@ const TABLES = [
   'weight_sets',
   'emission_snapshots',
   'validator_reports',
-] as const
+] as const satisfies readonly (keyof typeof KEYS)[]
 
 const NUMBERED: ReadonlySet<string> = new Set(['task_history', 'scores'])
+/** Rows in memory at once, where a table can be long. */
+const PAGE = 256
 
 const Line = z.object({ table: z.enum(TABLES), row: z.record(z.string(), z.unknown()) })
 
-/** The whole state as JSON lines, for a backup or a move to another database. */
+/** The whole state as JSON lines in one order on every database, for a backup or a move to another. */
 export async function* exportState(db: StateDatabase): AsyncGenerator<string> {
   for (const table of TABLES) {
-    for (const row of await db.selectFrom(table).selectAll().execute())
-      yield JSON.stringify({ table, row })
+    for await (const row of rowsOf(db, table)) yield JSON.stringify({ table, row })
+  }
+}
+
+async function* rowsOf(
+  db: StateDatabase,
+  table: (typeof TABLES)[number],
+): AsyncGenerator<Record<string, unknown>> {
+  const [key, ...more] = KEYS[table]
+  // The columns of a table that a variable names are beyond the query builder's types.
+  const rows = db.selectFrom(table as 'scores').selectAll()
+  if (more.length > 0) {
+    const ordered = more.reduce(
+      (query, column) => query.orderBy(column as 'id'),
+      rows.orderBy(key as 'id'),
+    )
+    yield* await ordered.execute()
+    return
+  }
+  for (let last: unknown; ; ) {
+    const page = await (last === undefined ? rows : rows.where(key as 'id', '>', last as never))
+      .orderBy(key as 'id')
+      .limit(PAGE)
+      .execute()
+    yield* page
+    if (page.length < PAGE) return
+    last = (page.at(-1) as Record<string, unknown>)[key]
   }
 }
 
