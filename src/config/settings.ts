@@ -511,7 +511,7 @@ export const SETTINGS = {
     schema: text(),
     default: 'corpus',
     for: ['validator'],
-    help: 'Folder of clips from which challenges are made.',
+    help: 'Folder of clips from which challenges are made, or s3://BUCKET/PREFIX, read with the bucket.* settings.',
   }),
   'validator.kinds': setting({
     schema: list(),

@@ -6,7 +6,7 @@ import { CorpusError } from './errors.js'
 import type { CorpusClip, Cut, Degradation } from './types.js'
 
 export { CorpusError } from './errors.js'
-export type { CorpusClip, Cut, Degradation, Variation } from './types.js'
+export type { CorpusClip, Cut, Degradation, Overlay, Variation } from './types.js'
 
 interface Entry extends CorpusClip {
   readonly path: string
@@ -73,8 +73,7 @@ export class Corpus {
 
   /** Writes the clip of a compression challenge, which is also its reference. */
   async compression(clipId: string, cut: Cut, output: string): Promise<void> {
-    const entry = this.#entry(clipId)
-    await makeReference(entry.path, entry, cut, output, entry.fps, 2, this.#options)
+    await this.#reference(clipId, cut, 2, output)
   }
 
   /** Writes both sides of an upscaling challenge: the high-resolution reference and what miners get. */
@@ -85,17 +84,8 @@ export class Corpus {
     degradation: Degradation,
     output: { readonly reference: string; readonly payload: string },
   ): Promise<void> {
-    const entry = this.#entry(clipId)
     // Sides divisible by twice the scale: the small clip has even sides and scales back exactly.
-    await makeReference(
-      entry.path,
-      entry,
-      cut,
-      output.reference,
-      entry.fps,
-      2 * scale,
-      this.#options,
-    )
+    await this.#reference(clipId, cut, 2 * scale, output.reference)
     await makeLowResolution(output.reference, scale, degradation, output.payload, this.#options)
   }
 
@@ -106,6 +96,16 @@ export class Corpus {
   ): Promise<void> {
     const { path } = this.#entry(at.clipId)
     await makeStill(path, { seconds: at.atSeconds, mirror: at.mirror }, output, this.#options)
+  }
+
+  async #reference(clipId: string, cut: Cut, multiple: number, output: string): Promise<void> {
+    const sourceOf = (id: string) => {
+      const entry = this.#entry(id)
+      return { path: entry.path, fps: entry.fps, clip: entry }
+    }
+    const overlaid = cut.variation.overlay
+    const overlay = overlaid === undefined ? undefined : sourceOf(overlaid.clipId)
+    await makeReference(sourceOf(clipId), cut, multiple, overlay, output, this.#options)
   }
 
   #entry(clipId: string): Entry {

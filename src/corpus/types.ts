@@ -27,13 +27,31 @@ export interface Variation {
   readonly grainSeed: number
   /** 0.9–1.1 */
   readonly speed: number
+  /** Part of another clip laid over this one, in some challenges. */
+  readonly overlay?: Overlay
 }
 
-/** What a real low-resolution source has been through. */
+/** A second clip within the picture. */
+export interface Overlay {
+  readonly clipId: string
+  readonly startSeconds: number
+  /** Share of the picture's width, 0.2–0.45. */
+  readonly size: number
+  /** Where it lies, 0–1 in each direction. */
+  readonly x: number
+  readonly y: number
+}
+
+/** What a real low-resolution source has been through, in this order. */
 export interface Degradation {
   /** Gaussian blur before scaling down, sigma in pixels of the source, 0–0.4: more would be repaired by plain sharpening. */
   readonly blur: number
   readonly scaler: 'bicubic' | 'bilinear' | 'area'
+  /** Luma noise of a small sensor, 0–1.5: more would be left in by honest upscalers. */
+  readonly noise: number
+  readonly noiseSeed: number
+  /** An older encode that the clip went through before; absent in most. */
+  readonly before?: { readonly codec: 'mpeg4' | 'mpeg2video'; readonly quality: number }
   /** x264 CRF of the low-resolution clip, 14–20. */
   readonly crf: number
 }

@@ -1,4 +1,4 @@
-import type { CorpusClip, Cut, Degradation, Variation } from '../corpus/index.js'
+import type { CorpusClip, Cut, Degradation, Overlay, Variation } from '../corpus/index.js'
 import { pick, type Rng, SeededRng, shuffle } from '../lib/rng.js'
 import type { VideoCodec } from '../scoring/types.js'
 
@@ -93,7 +93,7 @@ export function planRound(input: PlanInput): RoundPlan {
     cut: {
       startSeconds: rounded(between(rng, 0, clip.durationSeconds - seconds)),
       seconds,
-      variation: drawVariation(rng, input.kind),
+      variation: drawVariation(rng, input.kind, clips, seconds),
     },
     task:
       input.kind === 'compression'
@@ -103,8 +103,18 @@ export function planRound(input: PlanInput): RoundPlan {
   }
 }
 
-function drawVariation(rng: Rng, kind: RoundKind): Variation {
+/** Share of challenges with a part of another clip in them. */
+const OVERLAID = 0.3
+
+function drawVariation(
+  rng: Rng,
+  kind: RoundKind,
+  clips: readonly CorpusClip[],
+  seconds: number,
+): Variation {
+  const overlay = drawOverlay(rng, clips, seconds)
   return {
+    ...(overlay === undefined ? {} : { overlay }),
     mirror: rng.int(2) === 1,
     crop: rounded(between(rng, 0, 0.1)),
     cropX: rounded(rng.float()),
@@ -116,6 +126,18 @@ function drawVariation(rng: Rng, kind: RoundKind): Variation {
     grain: kind === 'upscaling' ? 0 : rounded(between(rng, 0, 4)),
     grainSeed: rng.int(2 ** 31),
     speed: rounded(between(rng, 0.9, 1.1)),
+  }
+}
+
+function drawOverlay(rng: Rng, clips: readonly CorpusClip[], seconds: number): Overlay | undefined {
+  if (rng.float() >= OVERLAID) return undefined
+  const clip = pick(rng, clips)
+  return {
+    clipId: clip.id,
+    startSeconds: rounded(between(rng, 0, Math.max(0, clip.durationSeconds - seconds))),
+    size: rounded(between(rng, 0.2, 0.45)),
+    x: rounded(rng.float()),
+    y: rounded(rng.float()),
   }
 }
 
@@ -144,7 +166,14 @@ function drawUpscaling(rng: Rng, settings: PlanSettings): RoundTask {
     degradation: {
       blur: rounded(between(rng, 0, 0.4)),
       scaler: pick(rng, ['bicubic', 'bilinear', 'area'] as const),
+      noise: rounded(between(rng, 0, 1.5)),
+      noiseSeed: rng.int(2 ** 31),
       crf: 14 + rng.int(7),
+      ...(rng.int(3) === 0
+        ? {
+            before: { codec: pick(rng, ['mpeg4', 'mpeg2video'] as const), quality: 2 + rng.int(2) },
+          }
+        : {}),
     },
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import type { Chain, WeightLedger } from '../chain/index.js'
 import type { Config } from '../config/index.js'
 import { Corpus } from '../corpus/index.js'
@@ -17,6 +18,7 @@ import { BuiltinStore, openStore } from '../storage/index.js'
 import type { Signer } from '../wallet/index.js'
 import { SHIPPED_WORKFLOWS, WorkflowStore } from '../workflows/index.js'
 import { GuardedResults, RoundJudge, StorePayloads } from './adapters.js'
+import { mirrorClips } from './clip-mirror.js'
 import { askReport, createReportAxon } from './consensus/serve.js'
 import { ConsensusView } from './consensus/view.js'
 import { ConsensusDuty, type ConsensusModules } from './duties/consensus.js'
@@ -107,7 +109,7 @@ export async function startValidator(
   const workflows = await WorkflowStore.open(SHIPPED_WORKFLOWS, config['workflows.folder'])
   const generated = generationWorkflows(config, workflows)
   const needsCorpus = roundKinds(config).length > 0 || generated.some((w) => w.takes('image_url'))
-  const corpus = needsCorpus ? await Corpus.open(config['validator.corpus'], tools) : Corpus.empty()
+  const corpus = needsCorpus ? await openCorpus(config, context, tools) : Corpus.empty()
   const store = await openPayloadStore(config, context)
   const payloads = new StorePayloads(store)
   const dendrite = createDendrite({
@@ -251,6 +253,29 @@ export async function startValidator(
       await organic.idle()
     },
   }
+}
+
+const BUCKET = /^s3:\/\/([^/]+)\/?(.*)$/
+
+/** Clips of a folder, or those below a prefix of a bucket, kept in the data folder. */
+async function openCorpus(
+  config: Config,
+  { clock, rng, log, stopping }: DaemonContext,
+  tools: Parameters<typeof Corpus.open>[1],
+): Promise<Corpus> {
+  const where = config['validator.corpus']
+  const [, bucket, prefix = ''] = BUCKET.exec(where) ?? []
+  if (bucket === undefined) return Corpus.open(where, tools)
+  const type = config['bucket.type'] === 'builtin' ? 's3' : config['bucket.type']
+  const settings = { ...config, 'bucket.type': type, 'bucket.name': bucket }
+  const dir = join(config['neuron.data_dir'], 'corpus')
+  const store = await openStore(settings, { clock, rng, log })
+  try {
+    await mirrorClips(store, { prefix, dir, signal: stopping }, log)
+  } finally {
+    await store.close()
+  }
+  return Corpus.open(dir, tools)
 }
 
 /** The gateway's queue, when Redis is set for it: a validator without users needs none. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -20,7 +20,7 @@ const plan = (kind: RoundKind, seed: number) =>
   planRound({
     netuid: 85,
     kind,
-    blockHash: `0x${String(seed).repeat(64)}`,
+    blockHash: `0x${seed.toString(16).repeat(64)}`,
     block: 1,
     clips: corpus.clips.filter(({ id }) => id.endsWith('.ref.mp4')),
     miners: [],
@@ -50,6 +50,44 @@ describe('the corpus', () => {
       assert.equal(reference.video?.height, (payload.video?.height ?? 0) * task.scale)
       assert.equal(reference.video?.frames, payload.video?.frames)
     }
+  })
+
+  it('lays a part of another clip over some, without changing length or size', async () => {
+    const seeds = Array.from({ length: 64 }, (_, i) => i)
+    const overlaid = seeds
+      .map((seed) => plan('compression', seed))
+      .find(({ cut }) => cut.variation.overlay !== undefined)
+    assert.ok(overlaid !== undefined, 'one in three has an overlay')
+    const { overlay, ...rest } = overlaid.cut.variation
+    const plain = { ...overlaid.cut, variation: rest }
+    const [withIt, without] = [join(dir, 'with.mp4'), join(dir, 'without.mp4')]
+    await corpus.compression(overlaid.clipId, overlaid.cut, withIt)
+    await corpus.compression(overlaid.clipId, plain, without)
+    const [a, b] = [await probe(withIt), await probe(without)]
+    assert.deepEqual(
+      [a.video?.width, a.video?.height, a.video?.frames],
+      [b.video?.width, b.video?.height, b.video?.frames],
+    )
+    assert.notEqual((await readFile(withIt)).length, (await readFile(without)).length)
+  })
+
+  it('wears the small side of a pair as old encoders do, and leaves no working file', async () => {
+    const { clipId, cut, task } = plan('upscaling', 3)
+    assert.ok(task.kind === 'upscaling')
+    const worn = {
+      ...task.degradation,
+      before: { codec: 'mpeg2video', quality: 3 },
+      noise: 1,
+    } as const
+    const output = { reference: join(dir, 'worn-r.mp4'), payload: join(dir, 'worn-p.mp4') }
+    await corpus.upscaling(clipId, cut, task.scale, worn, output)
+    const [reference, payload] = [await probe(output.reference), await probe(output.payload)]
+    assert.equal(payload.video?.codec, 'h264')
+    assert.equal(reference.video?.frames, payload.video?.frames)
+    assert.deepEqual(
+      (await readdir(dir)).filter((name) => name.includes('.first.')),
+      [],
+    )
   })
 
   it('says that a folder holds no video', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
@@ -31,6 +32,18 @@ const hash = fc
   .map((bytes) => `0x${Buffer.from(bytes).toString('hex')}`)
 
 describe('a round plan', () => {
+  it('never uses a clip twice: each block cuts and changes one in a way of its own', () => {
+    const seen = new Set<string>()
+    for (let block = 0; block < 20_000; block += 1) {
+      const blockHash = `0x${createHash('sha256').update(String(block)).digest('hex')}`
+      const { clipId, cut } = planRound(
+        input({ blockHash, kind: block % 2 === 0 ? 'compression' : 'upscaling' }),
+      )
+      seen.add(JSON.stringify([clipId, cut]))
+    }
+    assert.equal(seen.size, 20_000)
+  })
+
   it('is the same for two validators on one block, in whatever order they hold clips and miners', () => {
     fc.assert(
       fc.property(
