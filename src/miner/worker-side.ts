@@ -66,6 +66,7 @@ export async function openWorker(
       kind: 'generate',
       slots: config['miner.generate_slots'] ?? Math.max(1, config['comfyui.servers']?.length ?? 1),
       schema: generateTaskSchema,
+      remote: true,
       runner: await generateRunner(shared, engines),
     })
   }

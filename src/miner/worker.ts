@@ -17,6 +17,8 @@ export interface WorkerLane<V> {
   readonly slots: number
   readonly schema: z.ZodType<{ videos: V[] }>
   readonly runner: VideoRunner<V>
+  /** The engine is on another machine: it is looked at all the time, not only after failures. */
+  readonly remote?: boolean
 }
 
 export interface MinerWorkerModules {
@@ -31,6 +33,7 @@ interface OpenLane {
   readonly kind: JobKind
   readonly ready: (signal: AbortSignal) => Promise<void>
   readonly close: () => Promise<void>
+  readonly remote: boolean
   /** Failures in a row that say that the engine itself does not work. */
   broken: number
 }
@@ -72,6 +75,7 @@ export class MinerWorker {
       kind: lane.kind,
       ready: (signal) => lane.runner.ready(signal),
       close: () => lane.runner.close(),
+      remote: lane.remote ?? false,
       broken: 0,
     }
     const reason = await this.#whyNotReady(entry)
@@ -219,6 +223,9 @@ export class MinerWorker {
         if ((await this.#whyNotReady(lane)) !== undefined) continue
         lane.broken = 0
         await workers.resume(lane.kind)
+      } else if (lane.remote) {
+        const reason = await this.#whyNotReady(lane)
+        if (reason !== undefined) await this.#pause(lane, reason)
       }
     }
     if (clock.monotonic() - this.#sweptMs < SWEEP_EVERY_MS) return

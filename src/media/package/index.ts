@@ -1,4 +1,9 @@
-export { type FileFacts, factsOf, type PackageMetadata } from './facts.js'
+export {
+  type FileFacts,
+  factsOf,
+  type PackageMetadata,
+  packageMetadataSchema,
+} from './facts.js'
 export {
   entryName,
   extensionOf,

@@ -42,6 +42,12 @@ export function planGeneration(input: {
   const workflow = pick(rng, [...input.workflows].sort(byName))
   const prompt = drawPrompt(rng)
   const seed = rng.int(SEEDS)
+  // Where no model listens to a prompt, colours tell one round's clip from another's.
+  const colours = Object.fromEntries(
+    workflow.values
+      .filter((name) => /^color(_\d)?$/.test(name))
+      .map((name) => [name, rng.int(2 ** 24)]),
+  )
   const clips = [...input.clips].sort((a, b) => (a.id < b.id ? -1 : 1))
   const needsImage = workflow.takes('image_url')
   const clip = needsImage ? pick(rng, clips) : undefined
@@ -51,6 +57,7 @@ export function planGeneration(input: {
     values: {
       ...(workflow.takes('video_prompt') ? { video_prompt: prompt } : {}),
       ...(workflow.takes('seed') ? { seed } : {}),
+      ...colours,
     },
     still:
       clip === undefined
