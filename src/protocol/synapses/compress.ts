@@ -1,14 +1,6 @@
 import { z } from 'zod'
-import { defineSynapse } from '../synapse.js'
-import {
-  inStep,
-  MinerResponseSchema,
-  perVideo,
-  urlList,
-  urlText,
-  VersionSchema,
-  VIDEOS_MAX,
-} from './common.js'
+import { inStep, perVideo, urlList, urlText, VIDEOS_MAX } from './common.js'
+import { hasUrls, NO_URL, videoSynapse } from './video.js'
 
 const threshold = z.number().min(0).max(100)
 const codec = z.string().min(1).max(32)
@@ -54,10 +46,7 @@ export const CompressPayloadSchema = z
       target_bitrates: bitrates.list,
     }
   })
-  .refine(
-    ({ reference_video_urls: urls }) => urls.length > 0 && !urls.includes(''),
-    'reference_video_url must not be empty',
-  )
+  .refine(hasUrls, NO_URL)
 export type CompressPayload = z.output<typeof CompressPayloadSchema>
 
 /** One video of a compression task. */
@@ -81,15 +70,7 @@ export const compressVideos = (payload: CompressPayload): CompressVideo[] =>
   }))
 
 /** Compress and answer with the result's URL in the same call. */
-export const VideoCompression = defineSynapse({
-  name: 'VideoCompressionProtocol',
-  request: z.object({
-    version: VersionSchema.optional(),
-    round_id: z.string().max(128).optional(),
-    miner_payload: CompressPayloadSchema.prefault({}),
-  }),
-  response: z.object({
-    version: VersionSchema.optional(),
-    miner_response: MinerResponseSchema.prefault({}),
-  }),
-})
+export const VideoCompression = videoSynapse(
+  'VideoCompressionProtocol',
+  CompressPayloadSchema.prefault({}),
+)

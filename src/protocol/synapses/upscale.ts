@@ -1,14 +1,6 @@
 import { z } from 'zod'
-import { defineSynapse } from '../synapse.js'
-import {
-  inStep,
-  MinerResponseSchema,
-  perVideo,
-  urlList,
-  urlText,
-  VersionSchema,
-  VIDEOS_MAX,
-} from './common.js'
+import { inStep, perVideo, urlList, urlText, VIDEOS_MAX } from './common.js'
+import { hasUrls, NO_URL, videoSynapse } from './video.js'
 
 /** Upscaling task types of the reference subnet: SD24K means ×4, the others ×2. */
 export const UPSCALE_TASK_TYPES = ['HD24K', 'SD2HD', 'SD24K', '4K28K'] as const
@@ -37,10 +29,7 @@ export const UpscalePayloadSchema = z
       task_types: types.list,
     }
   })
-  .refine(
-    ({ reference_video_urls: urls }) => urls.length > 0 && !urls.includes(''),
-    'reference_video_url must not be empty',
-  )
+  .refine(hasUrls, NO_URL)
 export type UpscalePayload = z.output<typeof UpscalePayloadSchema>
 
 /** One video of an upscaling task. */
@@ -57,15 +46,7 @@ export const upscaleVideos = (payload: UpscalePayload): UpscaleVideo[] =>
   }))
 
 /** Upscale and answer with the result's URL in the same call. */
-export const VideoUpscaling = defineSynapse({
-  name: 'VideoUpscalingProtocol',
-  request: z.object({
-    version: VersionSchema.optional(),
-    round_id: z.string().max(128).optional(),
-    miner_payload: UpscalePayloadSchema.prefault({}),
-  }),
-  response: z.object({
-    version: VersionSchema.optional(),
-    miner_response: MinerResponseSchema.prefault({}),
-  }),
-})
+export const VideoUpscaling = videoSynapse(
+  'VideoUpscalingProtocol',
+  UpscalePayloadSchema.prefault({}),
+)
