@@ -332,11 +332,7 @@ export class BullJobQueue implements JobQueue {
     }
     const progress = Number(record['progress'] ?? 0)
     if (state === 'failed') {
-      const stalls = job.stalledCounter
-      const error =
-        stalls >= this.#settings.maxStalls
-          ? { code: 'QUEUE_POISON', message: `its worker died ${stalls} times while it ran` }
-          : decodeReason(job.failedReason)
+      const error = decodeReason(job.failedReason)
       return { ...base, state, progress, etaMs: undefined, error }
     }
     const eta = record['etaMs']

@@ -7,7 +7,7 @@ import { describeError, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { runEvery } from '../lib/loop.js'
 import { QueueError } from './errors.js'
-import { etaFromProgress, nextMeanMs } from './estimate.js'
+import { nextMeanMs } from './estimate.js'
 import {
   cancelChannel,
   DEFAULT_SETTINGS,
@@ -23,9 +23,11 @@ import {
   recordKey,
 } from './lane.js'
 import type { QueueMetrics } from './metrics.js'
+import { ALONE_AFTER, isPoison } from './poison.js'
 import { connectWorker } from './redis.js'
-import { begin, noteProgress } from './scripts.js'
-import type { JobContext, JobKind, JobProcessor } from './types.js'
+import { RunLog } from './run-log.js'
+import { Solitude } from './solitude.js'
+import type { JobKind, JobProcessor } from './types.js'
 
 export interface BullWorkersOptions {
   readonly redisUrl: string
@@ -55,8 +57,6 @@ interface Run {
 
 /** How long a closing worker tries to hand its jobs back. */
 const HAND_BACK_MS = 5_000
-/** Not faster than this does a run's progress go to Redis. */
-const PROGRESS_EVERY_MS = 500
 
 /** The consumer's side of the queue: the lanes that this process works on. */
 export class BullWorkers {
@@ -67,6 +67,7 @@ export class BullWorkers {
   readonly #subscriber: Redis
   readonly #lanes = new Map<JobKind, Lane>()
   readonly #runs = new Set<Run>()
+  readonly #solitude = new Solitude()
   readonly #closed = new AbortController()
   readonly #reporting: Promise<void>
 
@@ -94,7 +95,7 @@ export class BullWorkers {
 
   /** Takes jobs of `kind`, at most `slots` at once. Resolves when the lane is open and announced. */
   async work<P, R>(kind: JobKind, slots: number, processor: JobProcessor<P, R>): Promise<void> {
-    const { prefix, lockMs, stalledEveryMs, maxStalls, keepMs } = this.#settings
+    const { prefix, lockMs, stalledEveryMs, keepMs } = this.#settings
     const age = Math.ceil(keepMs / 1_000)
     const worker = new Worker<JobData>(
       laneName(kind),
@@ -105,7 +106,8 @@ export class BullWorkers {
         concurrency: slots,
         lockDuration: lockMs,
         stalledInterval: stalledEveryMs,
-        maxStalledCount: maxStalls - 1,
+        // Deaths of workers are judged when the job starts again, not counted.
+        maxStalledCount: Number.MAX_SAFE_INTEGER,
         removeOnComplete: { age },
         removeOnFail: { age },
       },
@@ -196,11 +198,32 @@ export class BullWorkers {
     token: string,
     bullSignal: AbortSignal | undefined,
   ): Promise<R> {
-    const { clock, metrics, log } = this.#modules
-    const id = job.id ?? ''
-    const run: Run = { id, stop: new AbortController(), late: undefined }
+    const { metrics, log } = this.#modules
+    const run: Run = { id: job.id ?? '', stop: new AbortController(), late: undefined }
     this.#runs.add(run)
+    try {
+      const result = await this.#run(kind, processor, job, run, bullSignal)
+      metrics?.ended.inc({ kind, code: 'OK' })
+      return result
+    } catch (error) {
+      throw await this.#failure(kind, job, token, run, error, log)
+    } finally {
+      this.#runs.delete(run)
+    }
+  }
+
+  async #run<P, R>(
+    kind: JobKind,
+    processor: JobProcessor<P, R>,
+    job: Job<JobData>,
+    run: Run,
+    bullSignal: AbortSignal | undefined,
+  ): Promise<R> {
+    const { clock, metrics } = this.#modules
+    const { id } = run
     const startedMs = clock.now()
+    const runLog = this.#runLog(kind, id, job.attemptsStarted)
+    let leave = () => {}
     try {
       const parsed = jobDataSchema.safeParse(job.data)
       if (!parsed.success) {
@@ -209,43 +232,59 @@ export class BullWorkers {
           'the job was written by another version',
         )
       }
-      // Not waited for: a cancelled job that was already on its way is stopped a moment after its start.
-      const key = recordKey(this.#settings.prefix, id)
-      const fence = job.attemptsStarted
-      begin(this.#redis, key, { fence, keepMs: this.#settings.keepMs }).then(
-        (cancelled) => {
-          if (cancelled) run.stop.abort(cancelledError())
-        },
-        () => {},
-      )
-      const leftMs = parsed.data.expiresAtMs - startedMs
+      const { hotkey, taskId, payload, expiresAtMs } = parsed.data
+      const leftMs = expiresAtMs - startedMs
       if (leftMs <= 0) throw deadlineError()
       if (job.attemptsStarted <= 1)
         metrics?.startWait.observe({ kind }, (startedMs - job.timestamp) / 1_000)
       run.late = deadline(leftMs)
       const signals = [run.stop.signal, run.late]
       const signal = AbortSignal.any(bullSignal === undefined ? signals : [...signals, bullSignal])
-      const context: JobContext<P> = {
-        id,
-        kind,
-        hotkey: parsed.data.hotkey,
-        taskId: parsed.data.taskId,
-        payload: parsed.data.payload as P,
-        signal,
+      leave = await this.#begin(runLog, run, job.stalledCounter, signal)
+      const result = await processor({
+        ...{ id, kind, hotkey, taskId, signal, expiresAtMs },
+        payload: payload as P,
         attempt: job.attemptsStarted,
-        expiresAtMs: parsed.data.expiresAtMs,
-        progress: this.#progressOf(run, fence, startedMs),
-      }
-      const result = await processor(context)
+        progress: (fraction, etaMs) =>
+          runLog.progress(fraction, etaMs, (why) =>
+            run.stop.abort(why === 'cancelled' ? cancelledError() : lostLock()),
+          ),
+      })
       if (run.stop.signal.aborted) throw run.stop.signal.reason
       this.#measure(kind, clock.now() - startedMs)
-      metrics?.ended.inc({ kind, code: 'OK' })
       return result
-    } catch (error) {
-      throw await this.#failure(kind, job, token, run, error, log)
     } finally {
-      this.#runs.delete(run)
+      leave()
+      // Before the queue hears of the end: by then another worker may have begun the next run.
+      runLog.end()
     }
+  }
+
+  #runLog(kind: JobKind, id: string, fence: number): RunLog {
+    const { prefix } = this.#settings
+    const keys = { record: recordKey(prefix, id), deaths: laneKeys(prefix, kind).deaths }
+    return new RunLog({ redis: this.#redis, clock: this.#modules.clock }, keys, fence)
+  }
+
+  /**
+   * Lets a run begin: at once, or alone when its workers keep dying. Returns the way out.
+   * @throws QueueError QUEUE_POISON
+   */
+  async #begin(runLog: RunLog, run: Run, stalls: number, signal: AbortSignal): Promise<() => void> {
+    const begun = runLog.begin(this.#settings.keepMs)
+    // Not waited for: a cancelled job that was already on its way is stopped a moment after its start.
+    begun.then(
+      ({ cancelled }) => {
+        if (cancelled) run.stop.abort(cancelledError())
+      },
+      () => {},
+    )
+    if (stalls < ALONE_AFTER) return this.#solitude.enter(false, signal)
+    const { deaths } = await begun
+    if (stalls >= this.#settings.maxStalls && isPoison(deaths)) throw poisonError(stalls)
+    const leave = await this.#solitude.enter(true, signal)
+    await runLog.alone()
+    return leave
   }
 
   /** What BullMQ must be told of a failed run: try again, give up, or put back. */
@@ -283,27 +322,6 @@ export class BullWorkers {
     )
     const reason = encodeReason(code, message)
     return retryable ? new Error(reason) : new UnrecoverableError(reason)
-  }
-
-  #progressOf(run: Run, fence: number, startedMs: number): JobContext<unknown>['progress'] {
-    const { clock } = this.#modules
-    const key = recordKey(this.#settings.prefix, run.id)
-    let sentMs = Number.NEGATIVE_INFINITY
-    let best = 0
-    return (fraction, etaMs) => {
-      const nowMs = clock.now()
-      best = Math.max(best, Math.min(1, Number.isFinite(fraction) ? fraction : 0))
-      if (nowMs - sentMs < PROGRESS_EVERY_MS && best < 1) return
-      sentMs = nowMs
-      const eta = etaMs ?? etaFromProgress(nowMs - startedMs, best)
-      noteProgress(this.#redis, key, { fence, fraction: best, etaMs: eta, nowMs }).then(
-        (outcome) => {
-          if (outcome === 'superseded') run.stop.abort(lostLock())
-          if (outcome === 'cancelled') run.stop.abort(cancelledError())
-        },
-        () => {},
-      )
-    }
   }
 
   #measure(kind: JobKind, tookMs: number): void {
@@ -351,6 +369,11 @@ const lostLock = () =>
   new QueueError({ code: 'QUEUE_LOST_LOCK' }, 'another worker took the job over', {
     retryable: true,
   })
+const poisonError = (stalls: number) =>
+  new QueueError(
+    { code: 'QUEUE_POISON', stalls },
+    `${stalls} workers died while they ran this job, soon and alone, as others did not`,
+  )
 const stopped = () => new QueueError({ code: 'QUEUE_WORKER_STOPPED' }, 'the worker shuts down')
 const deadlineError = (cause?: unknown) =>
   new QueueError({ code: 'QUEUE_DEADLINE' }, 'the job ran out of time', { cause })

@@ -16,7 +16,7 @@ export interface QueueSettings {
   readonly lockMs: number
   /** How often abandoned jobs are looked for, in milliseconds. A dead worker's job restarts within lock + 2 × this. */
   readonly stalledEveryMs: number
-  /** A job whose worker died this often fails as poisonous. */
+  /** A job whose worker died less often is never taken for poisonous. */
   readonly maxStalls: number
   /** Tries of a job whose failures say they may be retried. */
   readonly attempts: number
@@ -47,6 +47,7 @@ export const laneKeys = (prefix: string, kind: JobKind) => ({
   workers: `${prefix}:workers:${kind}`,
   start: `${prefix}:lane-start:${kind}`,
   reserved: `${prefix}:reserved:${kind}`,
+  deaths: `${prefix}:deaths:${kind}`,
 })
 
 /** Hash of what a job's run adds to BullMQ's record: fence, progress, eta, cancelled. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
+import type { Deaths } from './poison.js'
 
 /**
  * Takes a place in a lane if there is one. One script and one round trip, so that many axons over one
@@ -45,12 +46,48 @@ redis.call('ZADD', reserved, now, id)
 return {'admitted', waiting, running, tonumber(first), slots, mean}
 `
 
-/** Notes that a run of a job began; its fence is above that of any run before. Returns 1 if the job is cancelled. */
+/**
+ * Notes that a run of a job began; its fence is above that of any run before. A run before that never
+ * said it ended died with its worker: that is counted, of the job and of its lane.
+ * Returns [cancelled, deaths alone, longest of those lives, deaths of others, milliseconds others ran].
+ */
 const BEGIN = `
-local fence = tonumber(redis.call('HGET', KEYS[1], 'fence') or '0')
-if fence < tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'fence', ARGV[1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return redis.call('HEXISTS', KEYS[1], 'cancelled')
+local record, lane = KEYS[1], KEYS[2]
+local now = tonumber(ARGV[3])
+local function of(key, field) return tonumber(redis.call('HGET', key, field) or '0') end
+local function add(key, field, more) redis.call('HSET', key, field, of(key, field) + more) end
+if redis.call('HEXISTS', record, 'sinceMs') == 1 then
+  local lived = math.max(0, of(record, 'seenMs') - of(record, 'sinceMs'))
+  add(record, 'deaths', 1)
+  add(record, 'ranMs', lived)
+  add(lane, 'deaths', 1)
+  add(lane, 'ranMs', lived)
+  if redis.call('HEXISTS', record, 'alone') == 1 then
+    add(record, 'deathsAlone', 1)
+    redis.call('HSET', record, 'longestMs', math.max(lived, of(record, 'longestMs')))
+  end
+end
+if of(record, 'fence') < tonumber(ARGV[1]) then redis.call('HSET', record, 'fence', ARGV[1]) end
+redis.call('HSET', record, 'sinceMs', now, 'seenMs', now)
+redis.call('HDEL', record, 'alone')
+redis.call('PEXPIRE', record, ARGV[2])
+return {
+  redis.call('HEXISTS', record, 'cancelled'), of(record, 'deathsAlone'), of(record, 'longestMs'),
+  math.max(0, of(lane, 'deaths') - of(record, 'deaths')), of(lane, 'ranMs') - of(record, 'ranMs')
+}
+`
+
+/** Notes that a run ended by itself, whatever its end. The lane's memory fades: an hour of runs counts half. */
+const END = `
+local record, lane = KEYS[1], KEYS[2]
+local since = redis.call('HGET', record, 'sinceMs')
+if not since or redis.call('HGET', record, 'fence') ~= ARGV[1] then return 0 end
+redis.call('HDEL', record, 'sinceMs', 'alone')
+local deaths = tonumber(redis.call('HGET', lane, 'deaths') or '0')
+local ran = tonumber(redis.call('HGET', lane, 'ranMs') or '0') + tonumber(ARGV[2]) - tonumber(since)
+if ran > 3600000 then deaths, ran = math.floor(deaths / 2), math.floor(ran / 2) end
+redis.call('HSET', lane, 'deaths', deaths, 'ranMs', ran)
+return 1
 `
 
 /** Notes progress of the run that holds the fence, never backwards. 0: another run took over, 2: cancelled, 1: noted. */
@@ -60,13 +97,18 @@ if redis.call('HEXISTS', KEYS[1], 'cancelled') == 1 then return 2 end
 if tonumber(redis.call('HGET', KEYS[1], 'progress') or '0') <= tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], 'progress', ARGV[2])
 end
-redis.call('HSET', KEYS[1], 'etaMs', ARGV[3], 'atMs', ARGV[4])
+redis.call('HSET', KEYS[1], 'etaMs', ARGV[3], 'atMs', ARGV[4], 'seenMs', ARGV[4])
 return 1
 `
 
 /** A script with the name under which Redis keeps it. */
 const script = (lua: string) => ({ lua, sha: createHash('sha1').update(lua).digest('hex') })
-const SCRIPTS = { admit: script(ADMIT), begin: script(BEGIN), progress: script(PROGRESS) }
+const SCRIPTS = {
+  admit: script(ADMIT),
+  begin: script(BEGIN),
+  end: script(END),
+  progress: script(PROGRESS),
+}
 
 /** Runs one of the scripts above by its name; its text goes over only to a server that lacks it. */
 async function evaluate(
@@ -138,13 +180,41 @@ export async function admit(
   return { outcome, waiting, active: running, laneStartMs, slots, meanMs }
 }
 
-/** Resolves with whether the job was cancelled meanwhile. */
+/** Redis keys of one run: the job's record and the deaths of its lane. */
+export interface RunKeys {
+  readonly record: string
+  readonly deaths: string
+}
+
+const begun = z.tuple([z.number(), z.number(), z.number(), z.number(), z.number()])
+
+/** Resolves with whether the job was cancelled meanwhile, and the deaths so far. */
 export async function begin(
   redis: Redis,
-  key: string,
-  input: { readonly fence: number; readonly keepMs: number },
-): Promise<boolean> {
-  return (await evaluate(redis, 'begin', [key], [input.fence, input.keepMs])) === 1
+  { record, deaths }: RunKeys,
+  input: { readonly fence: number; readonly keepMs: number; readonly nowMs: number },
+): Promise<{ readonly cancelled: boolean; readonly deaths: Deaths }> {
+  const args = [input.fence, input.keepMs, input.nowMs]
+  const reply = begun.parse(await evaluate(redis, 'begin', [record, deaths], args))
+  const [cancelled, alone, longestMs, others, othersRanMs] = reply
+  return { cancelled: cancelled === 1, deaths: { alone, longestMs, others, othersRanMs } }
+}
+
+/** Notes that the run has its worker to itself, from now on. */
+export async function beginAlone(redis: Redis, { record }: RunKeys, nowMs: number): Promise<void> {
+  await redis.hset(record, { sinceMs: nowMs, seenMs: nowMs, alone: 1 })
+}
+
+export async function noteLife(redis: Redis, { record }: RunKeys, nowMs: number): Promise<void> {
+  await redis.hset(record, 'seenMs', nowMs)
+}
+
+export async function end(
+  redis: Redis,
+  { record, deaths }: RunKeys,
+  input: { readonly fence: number; readonly nowMs: number },
+): Promise<void> {
+  await evaluate(redis, 'end', [record, deaths], [input.fence, input.nowMs])
 }
 
 export async function noteProgress(

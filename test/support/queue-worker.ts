@@ -1,6 +1,6 @@
 /**
  * A worker as a process of its own, to be killed. Arguments: Redis URL, key prefix, file to append
- * to, deaths of its workers that make a job poisonous. Each run appends `start NAME pid` and, when it gets there, `done NAME pid`; the task's payload
+ * to. Each run appends `start NAME pid` and, when it gets there, `done NAME pid`; the task's payload
  * says what the run does.
  */
 import { appendFileSync, existsSync } from 'node:fs'
@@ -19,11 +19,11 @@ const payloadSchema = z.object({
   blockUntil: z.string().optional(),
 })
 
-const [redisUrl = '', prefix = '', journal = '', maxStalls = ''] = process.argv.slice(2)
+const [redisUrl = '', prefix = '', journal = ''] = process.argv.slice(2)
 const note = (text: string) => appendFileSync(journal, `${text}\n`)
 const clock = new SystemClock()
 const workers = new BullWorkers(
-  { redisUrl, settings: { ...QUICK_LOCKS, prefix, maxStalls: Number(maxStalls) } },
+  { redisUrl, settings: { ...QUICK_LOCKS, prefix } },
   { log: silentLog(), clock },
 )
 await workers.work('upscale', 2, async ({ payload, signal, attempt, progress }) => {
