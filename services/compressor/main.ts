@@ -1,5 +1,5 @@
 import { startProcess } from '#src/config/index.js'
-import { compressOwn, compressReference, createCompressor } from '#src/engines/index.js'
+import { compressOwn, compressReference, createCompressor, gpuNeed } from '#src/engines/index.js'
 import { RESULT_FOLDERS } from '#src/storage/index.js'
 import { startVideoService } from '../video.js'
 
@@ -12,6 +12,7 @@ process.exitCode = await startProcess({
       engine: await createCompressor({
         hardware: config['compress.hardware'],
         device: config.device,
+        gpu: gpuNeed(config, config['gpu.compress_mb']),
         tools: { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] },
         log: context.log,
       }),

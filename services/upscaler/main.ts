@@ -1,5 +1,5 @@
 import { startProcess } from '#src/config/index.js'
-import { createUpscaler, upscaleOwn, upscaleReference } from '#src/engines/index.js'
+import { createUpscaler, gpuNeed, upscaleOwn, upscaleReference } from '#src/engines/index.js'
 import { RESULT_FOLDERS } from '#src/storage/index.js'
 import { startVideoService } from '../video.js'
 
@@ -12,6 +12,7 @@ process.exitCode = await startProcess({
         engine: config['upscale.engine'],
         codec: config['upscale.codec'],
         device: config.device,
+        gpu: gpuNeed(config, config['gpu.upscale_mb']),
         video2x: { path: config['video2x.path'], device: config['video2x.device'] },
         tools: { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] },
         log: context.log,

@@ -208,6 +208,27 @@ export const SETTINGS = {
     schema: list(),
     help: 'GPUs this process may use, as CUDA numbers them; all when absent.',
   }),
+  'gpu.jobs': setting({
+    env: 'GPU_JOBS',
+    schema: int({ min: 1, max: 64 }),
+    default: '1',
+    for: ['miner', 'upscaler', 'compressor'],
+    help: 'Jobs that may share one GPU, over all processes of this host.',
+  }),
+  'gpu.upscale_mb': setting({
+    env: 'GPU_UPSCALE_MB',
+    schema: int({ min: 1 }),
+    default: '2000',
+    for: ['miner', 'upscaler'],
+    help: 'GPU memory that an upscaling task takes; it waits for a GPU with as much free.',
+  }),
+  'gpu.compress_mb': setting({
+    env: 'GPU_COMPRESS_MB',
+    schema: int({ min: 1 }),
+    default: '1000',
+    for: ['miner', 'compressor'],
+    help: 'GPU memory that a compression task takes when NVENC encodes.',
+  }),
   'ffmpeg.path': setting({
     env: 'FFMPEG_PATH',
     schema: text(),

@@ -6,6 +6,7 @@ import { LibvmafMeter } from './compress/libvmaf-meter.js'
 import type { QualityMeter } from './compress/meter.js'
 import { ScorerMeter } from './compress/scorer-meter.js'
 import { FirstReady } from './first-ready.js'
+import { type GpuNeed, OnGpu } from './on-gpu.js'
 import type {
   CompressParams,
   CompressResult,
@@ -24,6 +25,8 @@ export interface UpscalerOptions {
   readonly codec?: UpscaleCodec
   readonly device?: DeviceChoice
   readonly video2x?: Omit<Video2xOptions, 'tools' | 'codec'>
+  /** Have each job hold a place on a GPU. */
+  readonly gpu?: GpuNeed | undefined
   readonly tools?: MediaTools
   readonly log?: Logger
 }
@@ -35,14 +38,23 @@ export function createUpscaler(
   const { engine = 'auto', codec = 'hevc', device, tools = {}, log = silentLog() } = options
   const span = () => new SpanEngine({ tools, device, codec })
   const video2x = () => new Video2xEngine({ ...options.video2x, tools, codec })
-  if (engine === 'span') return span()
-  if (engine === 'video2x') return video2x()
-  return new FirstReady([video2x(), span()], log)
+  const chosen =
+    engine === 'auto'
+      ? new FirstReady([video2x(), span()], log)
+      : engine === 'span'
+        ? span()
+        : video2x()
+  return placed(chosen, options.gpu)
 }
+
+const placed = <P, R>(engine: Engine<P, R>, need: GpuNeed | undefined): Engine<P, R> =>
+  need === undefined ? engine : new OnGpu(engine, need)
 
 export interface CompressorOptions {
   readonly device?: DeviceChoice
   readonly hardware?: boolean
+  /** Have each job hold a place on a GPU. */
+  readonly gpu?: GpuNeed | undefined
   readonly tools?: MediaTools
   readonly log?: Logger
 }
@@ -60,5 +72,6 @@ export async function createCompressor(
     ? new LibvmafMeter(tools)
     : new ScorerMeter(await createVmafScorer({ ...tools, device, log }))
   log.info({ event: 'meter.chosen', meter: meter.name }, 'chose what measures quality')
-  return new CompressEngine({ meter, tools, hardware })
+  const onGpu = hardware || (meter.name === 'onnx' && device !== 'cpu')
+  return placed(new CompressEngine({ meter, tools, hardware }), onGpu ? options.gpu : undefined)
 }

@@ -16,6 +16,7 @@ export {
   type GenerateResult,
 } from './generate/generate-engine.js'
 export { createMetrics, type EngineMetrics } from './metrics.js'
+export { type GpuNeed, type GpuSettings, gpuNeed, OnGpu } from './on-gpu.js'
 export {
   compressOwn,
   compressReference,

@@ -3,6 +3,8 @@ export interface EngineContext {
   /** An empty folder of the job's own, deleted by the caller. */
   readonly workDir: string
   readonly signal: AbortSignal
+  /** CUDA's number of the GPU that the job may use; the engine's own choice when absent. */
+  readonly gpu?: number | undefined
   /** 0–1, from real work done. */
   readonly onProgress?: (fraction: number) => void
 }
@@ -13,6 +15,8 @@ export interface Engine<P, R, Input = { readonly path: string }> {
   /** Resolves when the engine could do work now; rejects with the reason. Also warms it up. */
   ready(signal: AbortSignal): Promise<void>
   run(input: Input & { readonly params: P }, context: EngineContext): Promise<R>
+  /** The most jobs that this host's devices can run at once; undefined, or absent: no such limit. */
+  capacity?(signal: AbortSignal): Promise<number | undefined>
   close(): Promise<void>
 }
 

@@ -4,6 +4,8 @@ import { SubnetError } from '../lib/errors.js'
 export type MediaErrorData =
   /** A command line tool is not installed or not executable: install ffmpeg or set its path. */
   | { code: 'MEDIA_TOOL_MISSING'; tool: string }
+  /** No GPU with enough memory answers: look at nvidia-smi, or set the device to `cpu`. */
+  | { code: 'MEDIA_GPU_MISSING'; needMb: number; foundMb: readonly number[] }
   /** The sandbox was required and this machine has none: install bubblewrap, or allow `auto`. */
   | { code: 'MEDIA_SANDBOX_MISSING' }
   /** There is no readable regular file at the path: check the path and its permissions. */

@@ -13,6 +13,7 @@ export {
 export { type CutOptions, cutClip, makePoster, type PosterOptions } from './fluent.js'
 export { FrameWriter, type WriteFramesOptions, writeFrames } from './frame-writer.js'
 export { FrameReader, type RawFrame, type ReadFramesOptions, readFrames } from './frames.js'
+export { type Gpu, type GpuPlace, GpuPlaces, parseGpus, readGpus } from './gpus.js'
 export { fileUrl, hostileInput, MAX_ALLOC_BYTES, MAX_PIXELS } from './hostile.js'
 export { frameBytes, PIXEL_FORMATS, type PixelFormat } from './pixel-format.js'
 export { type ProbeOptions, probe, probeVideo } from './probe.js'

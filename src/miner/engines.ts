@@ -7,6 +7,7 @@ import {
   GenerateEngine,
   type GenerateParams,
   type GenerateResult,
+  gpuNeed,
   type UpscaleParams,
   type VideoResult,
 } from '../engines/index.js'
@@ -31,6 +32,7 @@ export function configuredEngines(config: Config, log: Logger): MinerEngines {
         engine: config['upscale.engine'],
         codec: config['upscale.codec'],
         device,
+        gpu: gpuNeed(config, config['gpu.upscale_mb']),
         video2x: { path: config['video2x.path'], device: config['video2x.device'] },
         tools,
         log,
@@ -47,6 +49,13 @@ export function configuredEngines(config: Config, log: Logger): MinerEngines {
       })
       return new GenerateEngine({ runner, fetcher, tools, deviceOf })
     },
-    compress: () => createCompressor({ device, hardware: config['compress.hardware'], tools, log }),
+    compress: () =>
+      createCompressor({
+        device,
+        hardware: config['compress.hardware'],
+        gpu: gpuNeed(config, config['gpu.compress_mb']),
+        tools,
+        log,
+      }),
   }
 }

@@ -12,6 +12,8 @@ export class MinerError extends SubnetError<
   | { code: 'MINER_ENGINE_DOWN'; kind: string }
   /** The processing service answered without a result; its own log holds the reason. */
   | { code: 'MINER_SERVICE_FAILED'; status: number | undefined }
+  /** A stage of the work took longer than its share of the caller's time; its process was ended. */
+  | { code: 'MINER_STAGE_LATE'; stage: 'fetch' | 'engine' | 'deliver'; timeoutMs: number }
   /** None of the task's videos could be done; the code of each is in the log. */
   | { code: 'MINER_TASK_FAILED'; codes: string }
   /** The chain knows no such hotkey on this subnet; register it first. */

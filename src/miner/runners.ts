@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompressParams, Engine, UpscaleParams, VideoResult } from '../engines/index.js'
-import { type Clock, deadline } from '../lib/clock.js'
+import { type Clock, Deadline, deadline } from '../lib/clock.js'
 import type { GuardedFetcher } from '../lib/http/index.js'
 import { type MediaTools, probeVideo } from '../media/index.js'
 import type { JobKind } from '../queue/types.js'
 import { type Delivery, RESULT_FOLDERS } from '../storage/index.js'
+import { MinerError } from './errors.js'
 import type { MinerMetrics } from './metrics.js'
 import type { CompressVideoTask, UpscaleVideoTask, VideoOutcome } from './tasks.js'
 
@@ -28,6 +29,8 @@ export interface VideoRunner<V> {
   /** Rejects with the reason while the engine or service cannot work. */
   ready(signal: AbortSignal): Promise<void>
   run(video: V, context: RunContext): Promise<VideoOutcome & { ok: true }>
+  /** The most videos that can be worked on at once; undefined, or absent: no such limit. */
+  capacity?(signal: AbortSignal): Promise<number | undefined>
   close(): Promise<void>
 }
 
@@ -55,8 +58,11 @@ export interface LocalRunnerModules<P> {
 const FETCHED = 0.1
 const WORKED = 0.9
 
-/** Share of the remaining time that the engine may plan with. */
+/** Share of the remaining time that the engine may plan with, and that it gets. */
 const BUDGET = 0.85
+const ENGINE_SHARE = 0.95
+/** A stage that begins at the last moment still gets this. */
+const MIN_STAGE_MS = 1_000
 
 /** Fetches, works and delivers in this process. */
 export class LocalRunner<V extends { readonly url: string }, P> implements VideoRunner<V> {
@@ -72,24 +78,32 @@ export class LocalRunner<V extends { readonly url: string }, P> implements Video
     return this.#modules.engine.ready(signal)
   }
 
+  async capacity(signal: AbortSignal): Promise<number | undefined> {
+    return this.#modules.engine.capacity?.(signal)
+  }
+
   async run(video: V, context: RunContext): Promise<VideoOutcome & { ok: true }> {
     const { engine, fetcher, delivery } = this.#modules
     const { kind, paramsOf, maxInputBytes, tools } = this.#options
-    const { workDir, signal, hotkey, onProgress, leftMs } = context
-    const startMs = this.#modules.clock.monotonic()
+    const { workDir, hotkey, onProgress, leftMs } = context
+    const { clock } = this.#modules
+    const endMs = clock.monotonic() + leftMs
+    const left = () => Math.max(MIN_STAGE_MS, endMs - clock.monotonic())
     const path = join(workDir, 'input')
-    await this.#stage('fetch', async () => {
-      const timeoutMs = this.#options.fetchTimeoutMs ?? 120_000
-      await fetcher.download(video.url, path, { maxBytes: maxInputBytes, timeoutMs, signal })
+    const fetchMs = Math.min(this.#options.fetchTimeoutMs ?? 120_000, left())
+    await this.#stage('fetch', fetchMs, context.signal, async (signal) => {
+      await fetcher.download(video.url, path, {
+        maxBytes: maxInputBytes,
+        timeoutMs: fetchMs,
+        signal,
+      })
       await probeVideo(path, { ...tools, signal: deadline(60_000, signal) })
     })
     onProgress(FETCHED)
-    const fetchedMs = this.#modules.clock.monotonic() - startMs
-    // The upload needs its share of what the caller waits.
-    const budgetMs = Math.max(1_000, (leftMs - fetchedMs) * BUDGET)
-    const result = await this.#stage('engine', () =>
+    const params = paramsOf(video, left() * BUDGET)
+    const result = await this.#stage('engine', left() * ENGINE_SHARE, context.signal, (signal) =>
       engine.run(
-        { path, params: paramsOf(video, budgetMs) },
+        { path, params },
         {
           workDir,
           signal,
@@ -98,7 +112,7 @@ export class LocalRunner<V extends { readonly url: string }, P> implements Video
       ),
     )
     onProgress(WORKED)
-    const delivered = await this.#stage('deliver', async () => {
+    const delivered = await this.#stage('deliver', left(), context.signal, async (signal) => {
       // Never announce what a player could not open.
       await probeVideo(result.path, { ...tools, signal: deadline(60_000, signal) })
       await makeUnique(result.path)
@@ -112,13 +126,29 @@ export class LocalRunner<V extends { readonly url: string }, P> implements Video
     return this.#modules.engine.close()
   }
 
-  async #stage<T>(stage: string, work: () => Promise<T>): Promise<T> {
+  /** @throws MinerError MINER_STAGE_LATE */
+  async #stage<T>(
+    stage: 'fetch' | 'engine' | 'deliver',
+    timeoutMs: number,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { clock, metrics } = this.#modules
     const startMs = clock.monotonic()
-    const value = await work()
-    const seconds = (clock.monotonic() - startMs) / 1_000
-    metrics?.stage.observe({ kind: this.#options.kind, stage }, seconds)
-    return value
+    using limit = new Deadline(timeoutMs, signal)
+    try {
+      return await work(limit.signal)
+    } catch (error) {
+      if (!limit.expired) throw error
+      throw new MinerError(
+        { code: 'MINER_STAGE_LATE', stage, timeoutMs: Math.round(timeoutMs) },
+        `${stage} took longer than the ${(timeoutMs / 1_000).toFixed(1)} s it had`,
+        { cause: error },
+      )
+    } finally {
+      const seconds = (clock.monotonic() - startMs) / 1_000
+      metrics?.stage.observe({ kind: this.#options.kind, stage }, seconds)
+    }
   }
 }
 

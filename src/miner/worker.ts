@@ -48,6 +48,7 @@ const READY_TIMEOUT_MS = 60_000
 const ENGINE_CODES = new Set([
   'ENGINE_UNAVAILABLE',
   'ENGINE_ENCODER_MISSING',
+  'MEDIA_GPU_MISSING',
   'MEDIA_TOOL_MISSING',
   'MEDIA_SANDBOX_MISSING',
   'MINER_ENGINE_DOWN',
@@ -79,9 +80,10 @@ export class MinerWorker {
       broken: 0,
     }
     const reason = await this.#whyNotReady(entry)
-    await workers.work(lane.kind, lane.slots, (job: JobContext<unknown>) =>
-      this.#task(lane, entry, job),
-    )
+    const most = await lane.runner.capacity?.(deadline(READY_TIMEOUT_MS, this.#closed.signal))
+    // More than the devices can run would be promised places that are none.
+    const slots = Math.max(1, Math.min(lane.slots, most ?? lane.slots))
+    await workers.work(lane.kind, slots, (job: JobContext<unknown>) => this.#task(lane, entry, job))
     if (reason !== undefined) await this.#pause(entry, reason)
     this.#lanes.push(entry)
   }

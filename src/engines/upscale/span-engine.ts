@@ -30,7 +30,7 @@ export interface SpanEngineOptions extends SpanOptions {
 export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
   readonly name = 'span-onnx'
   readonly #options: SpanEngineOptions
-  readonly #models = new Map<2 | 4, Promise<SpanModel>>()
+  readonly #models = new Map<string, Promise<SpanModel>>()
 
   constructor(options: SpanEngineOptions = {}) {
     this.#options = options
@@ -59,12 +59,12 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
     input: { readonly path: string; readonly params: UpscaleParams },
     context: EngineContext,
   ): Promise<UpscaleResult> {
-    const { signal, workDir } = context
+    const { signal, workDir, gpu } = context
     const { scale, codec = this.#codec } = input.params
     const info = await probeVideo(input.path, { ...this.#options.tools, signal })
     const { video } = info
     const path = join(workDir, 'upscaled.mp4')
-    const model = await this.#model(scale)
+    const model = await this.#model(scale, gpu)
     const frames = await this.#stream(model, input, info, path, codec, context)
     await setMp4Rotation(path, video.rotation)
     await checkUpscaled(path, video, frames, scale, { ...this.#options.tools, signal })
@@ -132,12 +132,13 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
     return frames
   }
 
-  #model(scale: 2 | 4): Promise<SpanModel> {
-    const known = this.#models.get(scale)
+  #model(scale: 2 | 4, gpu?: number): Promise<SpanModel> {
+    const key = `${scale}@${gpu ?? 'any'}`
+    const known = this.#models.get(key)
     if (known !== undefined) return known
-    const loading = SpanModel.load(scale, this.#options)
-    this.#models.set(scale, loading)
-    loading.catch(() => this.#models.delete(scale))
+    const loading = SpanModel.load(scale, { ...this.#options, gpu })
+    this.#models.set(key, loading)
+    loading.catch(() => this.#models.delete(key))
     return loading
   }
 

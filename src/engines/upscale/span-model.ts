@@ -21,6 +21,8 @@ export interface SpanOptions {
   readonly threads?: number | undefined
   /** Default `cpu`. */
   readonly device?: SpanDevice | undefined
+  /** Which GPU `auto` and `cuda` mean; the first when absent. */
+  readonly gpu?: number | undefined
 }
 
 /** SPAN (48 channels) as a function on rgb24 pictures. */
@@ -42,7 +44,7 @@ export class SpanModel {
     const model = await store.read(`spanx${scale}_ch48`)
     const { device = 'cpu', threads = 0 } = options
     if (device !== 'cpu') {
-      const deviceId = Number(device.split(':')[1] ?? 0)
+      const deviceId = Number(device.split(':')[1] ?? options.gpu ?? 0)
       try {
         const session = await createSession(model, { name: 'cuda', deviceId }, threads)
         return new SpanModel(scale, `cuda:${deviceId}`, session)

@@ -160,9 +160,9 @@ export class Video2xEngine implements Engine<UpscaleParams, UpscaleResult> {
     output: string,
     scale: 2 | 4,
     codec: UpscaleCodec,
-    { signal, onProgress }: EngineContext,
+    { signal, onProgress, gpu }: EngineContext,
   ): Promise<void> {
-    const { device, model, path = 'video2x', env } = this.#options
+    const { device = gpu, model, path = 'video2x', env } = this.#options
     this.#features ??= await this.#probe(signal)
     const profile = UPSCALE_PROFILES[codec]
     const args = video2xArgs(this.#features, { source, output, scale, profile, device, model })
