@@ -17,7 +17,7 @@ import { analyse } from '../../dist/engines/compress/analyse.js'
 import { ENCODERS } from '../../dist/engines/compress/encoders.js'
 import { LibvmafMeter } from '../../dist/engines/compress/libvmaf-meter.js'
 import { pool } from '../../dist/engines/compress/meter.js'
-import { featuresOf, terms } from '../../dist/engines/compress/predict.js'
+import { featuresOf, slopeTerms, terms } from '../../dist/engines/compress/predict.js'
 import { nextStep } from '../../dist/engines/compress/search.js'
 import { encode } from '../../dist/engines/compress/source.js'
 import { probeVideo } from '../../dist/media/index.js'
@@ -158,7 +158,7 @@ function samplesOf(curves) {
       const crf = crfFor(points, target)
       return crf === undefined
         ? []
-        : [{ x: terms(features, target), y: crf, source, target, points }]
+        : [{ x: terms(features, target), y: crf, source, target, points, features }]
     }),
   )
 }
@@ -213,6 +213,26 @@ function slopeOf(points) {
   )
 }
 
+/** How steep a curve falls between points near each of the targets and the target. */
+function slopeSamplesOf(curves, { grid }) {
+  const reach = (grid.max - grid.min) / 16
+  return curves.flatMap(({ features, points, source }) =>
+    TARGETS.flatMap((target) => {
+      const crf = crfFor(points, target)
+      if (crf === undefined) return []
+      return [-1, -0.5, 0.5, 1].flatMap((share) => {
+        const near = crf + share * reach
+        const quality = qualityOn(points, near)
+        const slope = (bend(quality) - bend(target)) / (near - crf)
+        if (quality < 50 || slope <= 0) return []
+        return [
+          { x: slopeTerms(features, { crf: near, quality }, target), y: Math.log(slope), source },
+        ]
+      })
+    }),
+  )
+}
+
 /** Probes that a search needs on a measured curve. */
 function probes(points, goal) {
   const known = []
@@ -231,15 +251,24 @@ function fit() {
     const normal = own.filter(({ effort }) => effort === 'normal')
     const samples = samplesOf(normal)
     const slope = median(normal.map(({ points }) => slopeOf(points)).filter((s) => s > 0))
-    const off = (lambda) =>
-      mean(unseen(samples, lambda).map((start, i) => Math.abs(start - samples[i].y)))
-    const [lambda] = [...LAMBDAS].sort((a, b) => off(a) - off(b))
+    const slopeSamples = slopeSamplesOf(normal, encoder)
+    const best = (list) => {
+      const off = (lambda) =>
+        mean(unseen(list, lambda).map((guess, i) => Math.abs(guess - list[i].y)))
+      const [lambda] = [...LAMBDAS].sort((a, b) => off(a) - off(b))
+      return { lambda, off: off(lambda) }
+    }
+    const { lambda, off } = best(samples)
+    const steep = best(slopeSamples)
+    const slopeWeights = ridge(slopeSamples, steep.lambda)
     const counts = { fixed: [], predicted: [] }
     for (const [i, start] of unseen(samples, lambda).entries()) {
-      const { target, points } = samples[i]
-      const goal = { ...encoder.grid, target, tolerance: 0.3 }
-      counts.predicted.push(probes(points, { ...goal, start, slope }))
-      counts.fixed.push(probes(points, { ...goal, start: encoder.start, slope: encoder.slope }))
+      const { target, points, features } = samples[i]
+      const goal = { ...encoder.grid, target, tolerance: 0.3, usual: 4 }
+      const fitted = (point) => Math.exp(predict(slopeWeights, slopeTerms(features, point, target)))
+      counts.predicted.push(probes(points, { ...goal, start, slope: fitted }))
+      const fixed = { start: encoder.start, slope: () => encoder.slope }
+      counts.fixed.push(probes(points, { ...goal, ...fixed }))
     }
     const shift = (effort) => {
       const shifts = own
@@ -255,12 +284,13 @@ function fit() {
     }
     model.encoders[encoder.name] = {
       weights: ridge(samples, lambda).map(round),
+      slopeWeights: slopeWeights.map(round),
       slope: round(slope),
       efforts: { quick: shift('quick'), normal: 0, thorough: shift('thorough') },
     }
     process.stdout.write(
-      `${encoder.name}: ${samples.length} samples; unseen sources: CRF off by ${off(lambda).toFixed(2)} ` +
-        `(shrunk by ${lambda}); probes ${mean(counts.predicted).toFixed(2)}, ` +
+      `${encoder.name}: ${samples.length} samples; unseen sources: CRF off by ${off.toFixed(2)} ` +
+        `(shrunk by ${lambda}), slope by a factor of ${Math.exp(steep.off).toFixed(2)}; probes ${mean(counts.predicted).toFixed(2)}, ` +
         `from a fixed start ${mean(counts.fixed).toFixed(2)}\n`,
     )
   }

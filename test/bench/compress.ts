@@ -1,127 +1,168 @@
 /**
- * Compression to a VMAF beside ab-av1: same ffmpeg, encoder and preset, mean VMAF v0.6.1 at native size.
+ * Compression to a VMAF beside ab-av1: mean VMAF v0.6.1 at native size, same ffmpeg.
  *
- *   npm run bench -- compress --ffmpeg PATH --ab-av1 PATH [--codec h264] [--thresholds 85,90,95] CLIP...
+ *   npm run bench -- compress [--modes same,free,worst] [--codec h264] [--thresholds 85,90,95] [CLIP...]
  *
- * PATH of an ffmpeg with libvmaf, and of ab-av1 (`cargo install ab-av1 --version 0.11.7`).
+ * same: the same encoder and preset. free: our own choice of encoder and effort, in the time that ab-av1
+ * took. worst: every scene must reach the threshold (harmonic NEG); the peer is the cheapest single CRF
+ * for that. Six clips of the fixtures when none is given. Wants ab-av1 on the path
+ * (`cargo install ab-av1 --version 0.11.7`), or `--ab-av1 PATH`; fetches an ffmpeg with libvmaf unless
+ * `--ffmpeg PATH` names one.
  */
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm, stat, symlink } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, delimiter, join, resolve } from 'node:path'
-import { parseArgs, promisify } from 'node:util'
-import { type Codec, CompressEngine, LibvmafMeter } from '#src/engines/index.js'
+import { basename, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { analyse, type Shot } from '#src/engines/compress/analyse.js'
+import { EncoderShelf } from '#src/engines/compress/choose-encoder.js'
+import { pool } from '#src/engines/compress/meter.js'
+import { encode } from '#src/engines/compress/source.js'
+import {
+  type Codec,
+  CompressEngine,
+  type CompressParams,
+  LibvmafMeter,
+} from '#src/engines/index.js'
+import { probeVideo } from '#src/media/index.js'
+import { AbAv1 } from './support/ab-av1.js'
+import { benchClips } from './support/bench-clips.js'
+import { libvmafFfmpeg } from './support/libvmaf.js'
 
-const run = promisify(execFile)
 const signal = new AbortController().signal
-
-const PRESETS: Readonly<Partial<Record<Codec, readonly string[]>>> = {
-  h264: ['--encoder', 'libx264', '--preset', 'medium'],
-  hevc: ['--encoder', 'libx265', '--preset', 'medium'],
-  av1: ['--encoder', 'libsvtav1', '--preset', '8'],
-}
-
-interface Row {
-  readonly bytes: number
-  readonly seconds: number
-  readonly probes: number
-  readonly vmaf: number
-}
-
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    ffmpeg: { type: 'string', default: 'ffmpeg' },
+    ffmpeg: { type: 'string' },
     'ab-av1': { type: 'string', default: 'ab-av1' },
     codec: { type: 'string', default: 'h264' },
     thresholds: { type: 'string', default: '85,90,95' },
+    modes: { type: 'string', default: 'same,free,worst' },
   },
 })
+
+/** One answer beside the peer's. */
+interface Row {
+  readonly mode: string
+  readonly met: boolean
+  readonly encodes: number
+  readonly bytes: number
+  readonly wall: number
+}
+
 const codec = values.codec as Codec
-const tools = { ffmpegPath: values.ffmpeg }
+const modes = new Set(values.modes.split(','))
+const thresholds = values.thresholds.split(',').map(Number)
+const ffmpegPath = values.ffmpeg ?? (await libvmafFfmpeg())
+const tools = { ffmpegPath }
 const meter = new LibvmafMeter(tools)
 const engine = new CompressEngine({ meter, tools })
 const work = await mkdtemp(join(tmpdir(), 'bench-compress-'))
-await symlink(resolve(values.ffmpeg), join(work, 'ffmpeg'))
-const env = { ...process.env, PATH: `${work}${delimiter}${process.env['PATH']}` }
+const peer = await AbAv1.open(values['ab-av1'], ffmpegPath, join(work, 'peer'))
+const rows: Row[] = []
 
 async function meanVmaf(reference: string, path: string): Promise<number> {
   const { base = [] } = await meter.measure(reference, path, { every: 1, models: ['base'], signal })
-  return base.reduce((sum, value) => sum + value, 0) / base.length
+  return pool(base, 'mean')
 }
 
-async function peer(clip: string, threshold: number): Promise<Row | undefined> {
-  const output = join(work, 'peer.mp4')
-  await rm(output, { force: true })
-  const started = performance.now()
-  const args = ['auto-encode', '-i', clip, '-o', output, '--min-vmaf', `${threshold}`]
-  const preset = PRESETS[codec] ?? []
-  const log = await run(
-    values['ab-av1'],
-    [...args, '--vmaf-scale', 'none', '--cache', 'false', '--temp-dir', work, ...preset],
-    {
-      env: { ...env, RUST_LOG: 'ab_av1=info' },
-    },
-  ).catch((error: Error & { stderr?: string }) => {
-    process.stdout.write(`  ab-av1 found nothing: ${error.stderr?.trim().split('\n').at(-1)}\n`)
-    return undefined
-  })
-  if (log === undefined) return undefined
-  const seconds = (performance.now() - started) / 1000
-  const probes = new Set([...log.stderr.matchAll(/crf (\d+(?:\.\d+)?) VMAF/g)].map((m) => m[1]))
-    .size
-  const vmaf = await meanVmaf(clip, output)
-  return { bytes: (await stat(output)).size, seconds, probes, vmaf }
-}
-
-async function ours(clip: string, threshold: number): Promise<Row> {
+async function ours(clip: string, params: CompressParams) {
   const workDir = await mkdtemp(join(work, 'ours-'))
   const started = performance.now()
-  const result = await engine.run(
-    {
-      path: clip,
-      params: {
-        ...{ vmafThreshold: threshold, codec, mode: 'CRF' },
-        ...{ goal: 'mean', model: 'base', effort: 'normal' },
-      },
-    },
-    { workDir, signal },
-  )
-  const seconds = (performance.now() - started) / 1000
-  const vmaf = await meanVmaf(clip, result.path)
-  await rm(workDir, { recursive: true })
-  return { bytes: result.sizeBytes, seconds, probes: result.encodes, vmaf }
+  const result = await engine.run({ path: clip, params }, { workDir, signal })
+  return { ...result, seconds: (performance.now() - started) / 1000 }
 }
 
-const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1] ?? 0
-const text = (row: Row) =>
-  `${row.bytes} B, VMAF ${row.vmaf.toFixed(2)}, ${row.probes} encodes, ${row.seconds.toFixed(1)} s`
-const bytes: number[] = []
-const seconds: number[] = []
-const encodes: number[] = []
-let met = 0
-await engine.ready(signal)
-let runs = 0
+const say = (who: string, bytes: number, vmaf: number, encodes: number, seconds: number) =>
+  process.stdout.write(
+    `  ${who.padEnd(8)} ${bytes} B, VMAF ${vmaf.toFixed(3)}, ${encodes.toFixed(1)} encodes, ${seconds.toFixed(1)} s\n`,
+  )
+
+async function besideAbAv1(clip: string, threshold: number): Promise<void> {
+  const theirs = await peer.encode(clip, threshold, codec)
+  const base = { vmafThreshold: threshold, mode: 'CRF', goal: 'mean', model: 'base' } as const
+  const bytes = theirs === undefined ? Number.NaN : (await stat(theirs.path)).size
+  const seconds = theirs?.seconds ?? Number.NaN
+  if (theirs !== undefined) {
+    say('ab-av1', bytes, await meanVmaf(clip, theirs.path), theirs.probes + 1, seconds)
+  }
+  const wanted: Record<string, CompressParams> = {
+    same: { ...base, codec, effort: 'normal' },
+    free: { ...base, codec: 'av1', budgetMs: seconds * 1000 },
+  }
+  for (const [mode, params] of Object.entries(wanted)) {
+    if (!modes.has(mode) || (mode === 'free' && theirs === undefined)) continue
+    const got = await ours(clip, params)
+    const vmaf = await meanVmaf(clip, got.path)
+    say(`${mode}`, got.sizeBytes, vmaf, got.encodes, got.seconds)
+    const met = vmaf >= threshold
+    const ratios = { bytes: got.sizeBytes / bytes, wall: got.seconds / seconds }
+    rows.push({ mode, met, encodes: got.encodes, ...ratios })
+  }
+}
+
+/** What the worst of the shots scores. */
+async function worstOf(clip: string, path: string, shots: readonly Shot[]): Promise<number> {
+  const { neg = [] } = await meter.measure(clip, path, { every: 1, models: ['neg'], signal })
+  return Math.min(...shots.map(({ start, end }) => pool(neg.slice(start, end), 'harmonic')))
+}
+
+async function besideOneCrf(clip: string, threshold: number): Promise<void> {
+  const { video } = await probeVideo(clip)
+  const { frames, shots } = await analyse(clip, video, { signal })
+  if (shots.length < 2) return
+  const encoder = await new EncoderShelf(tools).pick(codec, false, signal)
+  const output = join(work, 'single.mp4')
+  const started = performance.now()
+  let [low, high, bytes, tries] = [80, 480, Number.NaN, 0]
+  while (high - low > 1) {
+    const tenths = Math.round((low + high) / 2)
+    const settings = { crf: tenths / 10, effort: 'normal' } as const
+    const source = { path: clip, frames, video }
+    const sizeBytes = await encode(source, output, encoder, settings, { ...tools, signal })
+    tries += 1
+    if ((await worstOf(clip, output, shots)) >= threshold) [low, bytes] = [tenths, sizeBytes]
+    else high = tenths
+  }
+  const seconds = (performance.now() - started) / 1000
+  say('one CRF', bytes, threshold, tries, seconds)
+  const goal = { vmafThreshold: threshold, codec, mode: 'CRF', goal: 'worst-scene' } as const
+  const got = await ours(clip, { ...goal, effort: 'normal' })
+  const quality = await worstOf(clip, got.path, shots)
+  say('worst', got.sizeBytes, quality, got.encodes, got.seconds)
+  const ratios = { bytes: got.sizeBytes / bytes, wall: got.seconds / seconds }
+  rows.push({ mode: 'worst', met: quality >= threshold, encodes: got.encodes, ...ratios })
+}
+
+const quantile = (list: readonly number[], share: number) =>
+  [...list].sort((a, b) => a - b)[Math.round(share * (list.length - 1))] ?? Number.NaN
+const percent = (value: number) => `${(100 * value).toFixed(1)} %`
+
+function summary(mode: string): string {
+  const own = rows.filter((row) => row.mode === mode)
+  const paired = own.filter(({ bytes }) => !Number.isNaN(bytes))
+  const of = (field: 'bytes' | 'wall') => paired.map((row) => row[field])
+  const encodes = own.map((row) => row.encodes)
+  const frugal = of('bytes').filter((ratio) => ratio <= 1.005).length
+  return (
+    `${mode}: threshold met in ${own.filter(({ met }) => met).length} of ${own.length}; ` +
+    `encodes: median ${quantile(encodes, 0.5).toFixed(1)}, most ${quantile(encodes, 1).toFixed(1)}; ` +
+    `bytes: median ${percent(quantile(of('bytes'), 0.5))}, most ${percent(quantile(of('bytes'), 1))}, ` +
+    `at most 100.5 % in ${frugal} of ${paired.length}; ` +
+    `wall: median ${percent(quantile(of('wall'), 0.5))}, most ${percent(quantile(of('wall'), 1))}\n`
+  )
+}
+
 try {
-  for (const clip of positionals) {
-    for (const threshold of values.thresholds.split(',').map(Number)) {
+  await engine.ready(signal)
+  const clips = positionals.length > 0 ? positionals : await benchClips(ffmpegPath, work)
+  for (const clip of clips) {
+    for (const threshold of thresholds) {
       process.stdout.write(`${basename(clip)} at ${threshold}, ${codec}\n`)
-      const [a, b] = [await peer(clip, threshold), await ours(clip, threshold)]
-      runs += 1
-      if (b.vmaf >= threshold) met += 1
-      encodes.push(b.probes)
-      process.stdout.write(`  ours   ${text(b)}\n`)
-      if (a === undefined) continue
-      process.stdout.write(`  ab-av1 ${text(a)}\n`)
-      bytes.push(b.bytes / a.bytes)
-      seconds.push(b.seconds / a.seconds)
+      if (modes.has('same') || modes.has('free')) await besideAbAv1(clip, threshold)
+      if (modes.has('worst')) await besideOneCrf(clip, threshold)
     }
   }
 } finally {
   await rm(work, { recursive: true, force: true })
 }
-const percent = (value: number) => `${(100 * value).toFixed(1)} %`
-process.stdout.write(
-  `threshold met in ${met} of ${runs}; encodes: median ${median(encodes)}, most ${Math.max(...encodes)}\n` +
-    `ours / ab-av1, median: bytes ${percent(median(bytes))}, wall ${percent(median(seconds))}\n`,
-)
+for (const mode of new Set(rows.map((row) => row.mode))) process.stdout.write(summary(mode))

@@ -12,7 +12,7 @@ import { Lab, type LabOptions } from './lab.js'
 import { pool, type QualityMeter } from './meter.js'
 import { chunkRanges, cutSample, sampleWindows } from './pieces.js'
 import { capKbpsOf, firstEffort, objectiveOf, sizeCap } from './plan.js'
-import { type CrfModel, featuresOf, loadCrfModel, predictStart } from './predict.js'
+import { type CrfModel, featuresOf, loadCrfModel, negAt, predictStart } from './predict.js'
 import { findScenes } from './scenes.js'
 import { type SearchGoal, slopeOf } from './search.js'
 import { checkSource, type Source } from './source.js'
@@ -26,10 +26,12 @@ export interface CompressEngineOptions {
 }
 
 /** Above the threshold, so that another meter's last digits do not turn a pass into a miss. */
-const MARGIN = 0.05
-/** What may be given away above that before another probe is worth it. */
-const TOLERANCE = 0.15
+const MARGIN = 0.01
+/** What may be given away above that before another probe is worth it, at 90: two percent of the bytes at most. */
+const TOLERANCE = 0.2
 const MAX_ENCODES = 6
+/** Encodes after which the first good one is taken. */
+const USUAL_ENCODES = 4
 /** Longer clips are tried on a sample first: eight windows of a second and a half. */
 const SAMPLE_ABOVE_SECONDS = 30
 const SAMPLE_WINDOWS = 8
@@ -132,6 +134,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
       settings: {
         effort: firstEffort(params, encoder, source),
         ...(capKbps === undefined ? {} : { capKbps }),
+        ...(context.gpu === undefined ? {} : { gpu: context.gpu }),
       },
       meter: this.#options.meter,
       objective: objectiveOf(params),
@@ -189,11 +192,14 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
 function goalFor({ params, model, lab }: Task, facts: Analysis['facts']): SearchGoal {
   const { encoder, settings } = lab
   const target = Math.min(99, params.vmafThreshold + MARGIN)
+  const neg = params.model === 'base' ? negAt(target) : target
   return {
     ...encoder.grid,
-    ...predictStart(model, encoder, settings.effort, featuresOf(facts), target),
+    ...predictStart(model, encoder, settings.effort, featuresOf(facts), neg),
     target,
-    tolerance: TOLERANCE,
+    // A VMAF costs the fewer bytes the lower it is.
+    tolerance: (TOLERANCE * (101 - target)) / 11,
+    usual: USUAL_ENCODES,
   }
 }
 
@@ -225,7 +231,7 @@ async function solveBySample({ analysis, lab, find }: Task, goal: SearchGoal): P
   const found = await findCrf(whole, {
     ...find,
     maxEncodes: MAX_WHOLE_ENCODES,
-    goal: { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points) ?? goal.slope },
+    goal: { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) },
   })
   const share = sample.frames / source.frames
   return {
@@ -259,7 +265,7 @@ async function better(task: Task, answer: Answer): Promise<Answer> {
     goal: {
       ...goal,
       start: answer.candidate.crf + shift,
-      slope: slopeOf(answer.points) ?? goal.slope,
+      slope: slopeOf(answer.points, goal.slope),
     },
   })
   const encodes = answer.encodes + thorough.encodes

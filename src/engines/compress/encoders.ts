@@ -12,6 +12,8 @@ export interface EncodeSettings {
   readonly capKbps?: number
   /** Threads the encoder may use; all when absent. */
   readonly threads?: number
+  /** CUDA's number of the GPU to encode on; the driver's choice when absent. */
+  readonly gpu?: number
 }
 
 /** One encoder of ffmpeg: its scale and its arguments. */
@@ -46,7 +48,7 @@ const nvencPreset = pick('p2', 'p5', 'p7')
 const x264: Encoder = {
   name: 'libx264',
   codec: 'h264',
-  grid: { min: 8, max: 48, step: 0.1 },
+  grid: { min: 8, max: 48, step: 0.02 },
   start: 27,
   slope: 0.11,
   hardware: false,
@@ -61,7 +63,7 @@ const x264: Encoder = {
 const x265: Encoder = {
   name: 'libx265',
   codec: 'hevc',
-  grid: { min: 8, max: 48, step: 0.1 },
+  grid: { min: 8, max: 48, step: 0.02 },
   start: 28,
   slope: 0.11,
   hardware: false,
@@ -110,7 +112,8 @@ function nvenc(codec: 'h264' | 'hevc' | 'av1', max: number, start: number, slope
     start,
     slope,
     hardware: true,
-    args: ({ crf, effort, capKbps }) => [
+    args: ({ crf, effort, capKbps, gpu }) => [
+      ...(gpu === undefined ? [] : ['-gpu', `${gpu}`]),
       ...['-preset', nvencPreset(effort), '-tune', 'hq', '-rc', 'vbr', '-cq', `${crf}`],
       ...['-b:v', '0', '-spatial-aq', '1', '-temporal-aq', '1'],
       ...(codec === 'hevc' ? ['-tag:v', 'hvc1'] : []),

@@ -1,10 +1,8 @@
-import { type Candidate, isComplete, type Lab, pooled } from './lab.js'
+import { type Candidate, isComplete, type Lab, pooled, thinned } from './lab.js'
 import { nextStep, type Point, type SearchGoal, toleranceAfter } from './search.js'
 
 /** Largest gain of VMAF over VMAF NEG that validators take for honest. */
 const MAX_GAIN = 3
-/** Encodes after which the first good one is taken. */
-const USUAL_ENCODES = 4
 /** Frames between scored ones in a first look: odd, since an even step meets libvmaf's motion at the wrong frames. */
 const FIRST_LOOK = 3
 
@@ -32,7 +30,9 @@ function judged(lab: Lab, candidate: Candidate, target: number): number | undefi
   const whole = candidate.measured.get(1)
   if (whole === undefined) return undefined
   const quality = pooled(whole, lab.options.objective)
-  if (!isComplete(candidate)) return quality
+  const { objective } = lab.options
+  // Whoever asks for the plain model takes its gains as they come.
+  if (!isComplete(candidate) || objective.model === 'base') return quality
   const gain =
     pooled(whole, { ...lab.options.objective, model: 'base' }) -
     pooled(whole, { ...lab.options.objective, model: 'neg' })
@@ -41,8 +41,7 @@ function judged(lab: Lab, candidate: Candidate, target: number): number | undefi
 
 /**
  * Searches the highest CRF whose encode, measured whole, meets the target. The first look scores a
- * part of the frames; how far such a look was off is learned from the first whole measurement and
- * applied to the others. Ends early when time or encodes run out, with the best so far.
+ * part of the frames; how far such a look is off is learned from whole measurements. Ends early when time or encodes run out, with the best so far.
  */
 export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
   const { goal, mayTake } = options
@@ -66,7 +65,9 @@ export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
       if (mayTake(lab.measureMs)) await lab.complete(ended.candidate.crf)
       return finish(lab, knownPoints(lab, options), options)
     }
-    await lab.measure(step.crf, points.length === 0 ? FIRST_LOOK : 1)
+    // From two points on the next is likely to be the last, which both models must see.
+    if (points.length < 2) await lab.measure(step.crf, points.length === 0 ? FIRST_LOOK : 1)
+    else await lab.complete(step.crf)
   }
 }
 
@@ -76,7 +77,7 @@ function isEnough(lab: Lab, { goal, maxEncodes }: FindOptions): boolean {
   const passed = lab.candidates.some(
     (candidate) => (judged(lab, candidate, goal.target) ?? 0) >= goal.target,
   )
-  return lab.encodes >= USUAL_ENCODES && passed
+  return lab.encodes >= goal.usual && passed
 }
 
 /** The CRF whose whole measurement could change the outcome: the best, or the miss that stopped a better one. */
@@ -96,13 +97,12 @@ function doubt(
 
 function knownPoints(lab: Lab, { goal, maxSizeBytes = Infinity }: FindOptions): readonly Point[] {
   const { objective } = lab.options
-  const errors = lab.candidates.flatMap((candidate) => {
-    const look = candidate.measured.get(FIRST_LOOK)
-    const whole = candidate.measured.get(1)
-    if (look === undefined || whole === undefined) return []
-    return [pooled(whole, objective) - pooled(look, objective)]
+  const errors = lab.candidates.flatMap(({ measured }) => {
+    const whole = measured.get(1)
+    if (whole === undefined) return []
+    return [pooled(whole, objective) - pooled(thinned(whole, FIRST_LOOK), objective)]
   })
-  const error = errors[0] ?? 0
+  const error = errors.reduce((sum, each) => sum + each, 0) / Math.max(1, errors.length)
   return lab.candidates.flatMap((candidate) => {
     // Too many bits: whatever its quality, the search must go to higher CRFs.
     if (candidate.sizeBytes > maxSizeBytes) return [{ crf: candidate.crf, quality: 100 }]

@@ -118,9 +118,9 @@ export class Lab {
     measured.set(every, await this.#measure(crf, every, [this.options.objective.model]))
   }
 
-  /** The whole truth of an encode: every frame, by both models. */
+  /** The whole truth of an encode: every frame, by both models, at once when neither is known. */
   async complete(crf: number): Promise<void> {
-    await this.measure(crf, 1)
+    await this.encode(crf)
     const { measured } = this.#trial(crf)
     const known = measured.get(1) ?? {}
     const missing = VMAF_MODELS.filter((model) => known[model] === undefined)
@@ -146,6 +146,16 @@ export class Lab {
 export function isComplete(candidate: Candidate): boolean {
   const whole = candidate.measured.get(1)
   return VMAF_MODELS.every((model) => whole?.[model] !== undefined)
+}
+
+/** What a look at every n-th frame would have seen of a whole. */
+export function thinned(quality: Quality, every: number): Quality {
+  return Object.fromEntries(
+    Object.entries(quality).map(([model, frames]) => [
+      model,
+      frames.filter((_, i) => i % every === 0),
+    ]),
+  )
 }
 
 /** A quality as the objective's one number; 0 when its model was not measured. */

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { ModelStore } from '../../scoring/metrics/index.js'
 import type { FrameFacts } from './analyse.js'
 import type { Effort, Encoder } from './encoders.js'
-import { snapDown } from './search.js'
+import { type Point, snapDown } from './search.js'
 
 /** What a clip is like: how fine its detail is and how much moves, each against its contrast, as logarithms. */
 export interface Features {
@@ -27,11 +27,28 @@ export function terms({ fineness, liveliness }: Features, target: number): reado
   return [1, bend, bend * bend, fineness + 1.7, liveliness + 1.7]
 }
 
+/** Terms of the model for how steep quality falls between a measured point and a target, as a logarithm. */
+export function slopeTerms(
+  { fineness, liveliness }: Features,
+  point: Point,
+  target: number,
+): readonly number[] {
+  return [
+    1,
+    Math.log(101 - point.quality) - 2.4,
+    Math.log(101 - target) - 2.4,
+    point.crf / 10 - 3,
+    fineness + 1.7,
+    liveliness + 1.7,
+  ]
+}
+
 const MODEL = z.object({
   encoders: z.record(
     z.string(),
     z.object({
       weights: z.array(z.number()),
+      slopeWeights: z.array(z.number()),
       slope: z.number().positive(),
       efforts: z.object({ quick: z.number(), normal: z.number(), thorough: z.number() }),
     }),
@@ -45,11 +62,20 @@ export async function loadCrfModel(): Promise<CrfModel> {
   return MODEL.parse(JSON.parse((await store.read('crf_start')).toString('utf8')))
 }
 
-/** Where a search should start, and how steep quality falls there. */
+/** Where a search should start, and how steep quality falls from a first point towards the target. */
 export interface Start {
   readonly start: number
-  readonly slope: number
+  readonly slope: (point: Point) => number
 }
+
+/** What VMAF NEG usually is where VMAF is `base`; the model was trained on NEG. */
+export const negAt = (base: number): number => base - 0.9 - 0.12 * (100 - base)
+
+const dot = (x: readonly number[], weights: readonly number[]) =>
+  x.reduce((sum, value, i) => sum + value * (weights[i] ?? 0), 0)
+
+/** No clip seen was flatter or steeper than its encoder's usual slope times this. */
+const SLOPE_RANGE = 3
 
 /** The CRF that should meet `target`, on the encoder's grid; the encoder's own start when it is unknown. */
 export function predictStart(
@@ -60,7 +86,15 @@ export function predictStart(
   target: number,
 ): Start {
   const known = model.encoders[encoder.name]
-  if (known === undefined) return { start: encoder.start, slope: encoder.slope }
-  const crf = terms(features, target).reduce((sum, x, i) => sum + x * (known.weights[i] ?? 0), 0)
-  return { start: snapDown(crf + known.efforts[effort], encoder.grid), slope: known.slope }
+  if (known === undefined) return { start: encoder.start, slope: () => encoder.slope }
+  const { weights, slopeWeights, slope, efforts } = known
+  const shift = efforts[effort]
+  return {
+    start: snapDown(dot(terms(features, target), weights) + shift, encoder.grid),
+    slope: ({ crf, quality }) => {
+      const usual = { crf: crf - shift, quality }
+      const steep = Math.exp(dot(slopeTerms(features, usual, target), slopeWeights))
+      return Math.min(slope * SLOPE_RANGE, Math.max(slope / SLOPE_RANGE, steep))
+    },
+  }
 }

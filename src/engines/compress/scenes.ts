@@ -22,8 +22,8 @@ export interface ScenesFound extends Found {
 }
 
 const CORES_PER_SCENE = 4
-/** With CRFs this near to each other one encode for all costs less than the key frames between. */
-const SAME_CRF_STEPS = 4
+/** Scenes whose CRFs differ by less, in ln(101 − quality): one encode for all may cost less than the key frames between. */
+const SAME_BEND = 0.1
 
 /**
  * A CRF for every scene, so that each meets the target by itself, joined at the cuts. Scenes are cut
@@ -81,7 +81,7 @@ export async function findScenes(
     scenes: pieces.length,
     encodes,
   }
-  const near = Math.max(...crfs) - Math.min(...crfs) <= SAME_CRF_STEPS * encoder.grid.step
+  const near = (Math.max(...crfs) - Math.min(...crfs)) * encoder.slope <= SAME_BEND
   if (!near && result.passed) return result
   return (await single(lab, analysis, options, Math.min(...crfs), result)) ?? result
 }

@@ -15,12 +15,14 @@ export interface CrfGrid {
 export interface SearchGoal extends CrfGrid {
   /** Quality to reach. */
   readonly target: number
-  /** Quality above the target that ends the search; doubled with each point beyond the second. */
+  /** Quality above the target that ends the search at its third point; half before, doubled after. */
   readonly tolerance: number
+  /** Points after which the search usually ends: the last of them must be safe. */
+  readonly usual: number
   /** First CRF to try. */
   readonly start: number
-  /** Growth of ln(101 − quality) per CRF, until two points say better. */
-  readonly slope: number
+  /** Growth of ln(101 − quality) per CRF from a point to the target, until two points say better. */
+  readonly slope: (point: Point) => number
 }
 
 export type SearchStep =
@@ -38,30 +40,13 @@ export function snapDown(crf: number, grid: CrfGrid): number {
   return Math.min(grid.max, Math.max(grid.min, snapped))
 }
 
-/** CRF at which the line through two points meets the quality; undefined when they tell no slope. */
-function crossing(a: Point, b: Point, quality: number): number | undefined {
-  const rise = bend(b.quality) - bend(a.quality)
-  const run = b.crf - a.crf
-  if (run === 0 || rise / run <= 1e-4) return undefined
-  return a.crf + ((bend(quality) - bend(a.quality)) * run) / rise
-}
+/** Growth of ln(101 − quality) per CRF from one point to another; 0 for points of one CRF. */
+const steepness = (a: Point, b: Point): number =>
+  a.crf === b.crf ? 0 : (bend(b.quality) - bend(a.quality)) / (b.crf - a.crf)
 
-/** Inverse quadratic interpolation through three points, when it stays between `low` and `high`. */
-function curve(points: readonly Point[], quality: number): number | undefined {
-  const [a, b, c] = points
-  if (a === undefined || b === undefined || c === undefined) return undefined
-  const [p, q, r, y] = [bend(a.quality), bend(b.quality), bend(c.quality), bend(quality)]
-  if (p === q || q === r || p === r) return undefined
-  return (
-    (a.crf * (y - q) * (y - r)) / ((p - q) * (p - r)) +
-    (b.crf * (y - p) * (y - r)) / ((q - p) * (q - r)) +
-    (c.crf * (y - p) * (y - q)) / ((r - p) * (r - q))
-  )
-}
-
-/** What may be given away after so many points: perfection is not worth an encode. */
+/** What may be given away after so many points: perfection is worth a third encode, not a fifth. */
 export function toleranceAfter(points: number, goal: SearchGoal): number {
-  return goal.tolerance * 2 ** Math.max(0, points - 2)
+  return goal.tolerance * (points < 3 ? 0.5 : 2 ** (points - 3))
 }
 
 /**
@@ -90,6 +75,11 @@ export function nextStep(points: readonly Point[], goal: SearchGoal): SearchStep
   return { next: 'probe', crf: Math.min(high, Math.max(low, snapDown(wanted, goal))) }
 }
 
+/** Where in the tolerance the next point should land. */
+const AIM = 0.25
+/** Share of the way from the nearest point by which a guess may be off. */
+const DOUBT = 0.15
+
 function estimate(
   sorted: readonly Point[],
   pass: Point | undefined,
@@ -97,41 +87,34 @@ function estimate(
   goal: SearchGoal,
 ): number {
   // A little above the target: a miss by a hair costs a whole probe, a little too good costs bytes.
-  const aim = goal.target + goal.tolerance / 3
-  if (pass !== undefined && fail !== undefined) {
-    const third = sorted.find((point) => point !== pass && point !== fail)
-    const bent = third === undefined ? undefined : curve([pass, fail, third], aim)
-    if (bent !== undefined && bent > pass.crf && bent < fail.crf) return bent
-    return crossing(pass, fail, aim) ?? (pass.crf + fail.crf) / 2
-  }
-  // All points on one side: the slope of the two nearest to the target, or the expected one.
-  const near = pass ?? fail
-  const side = pass === undefined ? sorted.slice(0, 2) : sorted.slice(-2)
-  const [a, b] = side
-  const byPoints = a !== undefined && b !== undefined ? crossing(a, b, aim) : undefined
-  if (byPoints !== undefined) return byPoints
+  const aim = bend(goal.target + goal.tolerance * AIM)
+  const oneSided = pass === undefined || fail === undefined
+  const far = (point: Point) => Math.abs(bend(point.quality) - aim)
+  const byNearness = [...sorted].sort((a, b) => far(a) - far(b))
+  const near = oneSided ? (pass ?? fail) : byNearness[0]
   if (near === undefined) return goal.start
-  return near.crf + (bend(aim) - bend(near.quality)) / goal.slope
+  const next = byNearness.find((point) => point !== near)
+  const guess = (slope: number) => near.crf + (aim - bend(near.quality)) / slope
+  const seen = next === undefined ? 0 : steepness(near, next)
+  if (oneSided) {
+    const expected = goal.slope(near)
+    // What lies ahead is steeper or flatter than what lies behind: between what was seen and the usual.
+    return guess(seen > 1e-4 ? Math.sqrt(seen * expected) : expected)
+  }
+  const local = guess(seen)
+  const between = local > pass.crf && local < fail.crf ? local : guess(steepness(pass, fail))
+  if (sorted.length + 1 !== goal.usual) return between
+  return between - DOUBT * Math.abs(between - near.crf)
 }
 
-/** Quality expected at `crf` from measured points: on the line of the two nearest, else by `slope`. */
-export function qualityAt(points: readonly Point[], crf: number, slope: number): number {
-  const near = [...points].sort((a, b) => Math.abs(a.crf - crf) - Math.abs(b.crf - crf))
-  const [a, b] = near
-  if (a === undefined) return Number.NaN
-  const measured =
-    b === undefined || a.crf === b.crf
-      ? slope
-      : (bend(b.quality) - bend(a.quality)) / (b.crf - a.crf)
-  const used = measured > 1e-4 ? measured : slope
-  return 101 - Math.exp(bend(a.quality) + used * (crf - a.crf))
-}
-
-/** Growth of ln(101 − quality) per CRF between the outermost points; undefined when they tell none. */
-export function slopeOf(points: readonly Point[]): number | undefined {
+/** Growth of ln(101 − quality) per CRF between the outermost points; `otherwise` when they tell none. */
+export function slopeOf(
+  points: readonly Point[],
+  otherwise: SearchGoal['slope'],
+): SearchGoal['slope'] {
   const sorted = [...points].sort((a, b) => a.crf - b.crf)
   const [first, last] = [sorted[0], sorted.at(-1)]
-  if (first === undefined || last === undefined || first.crf === last.crf) return undefined
+  if (first === undefined || last === undefined || first.crf === last.crf) return otherwise
   const slope = (bend(last.quality) - bend(first.quality)) / (last.crf - first.crf)
-  return slope > 1e-4 ? slope : undefined
+  return slope > 1e-4 ? () => slope : otherwise
 }

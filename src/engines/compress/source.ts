@@ -65,6 +65,7 @@ export async function encode(
   const { video, startFrame = 0 } = source
   // Half a frame early: seeking then lands on the frame itself whatever its time was rounded to.
   const startSeconds = ((startFrame - 0.5) * video.fps.den) / video.fps.num
+  let frames = 0
   await runFfmpeg(
     [
       '-noautorotate',
@@ -79,13 +80,12 @@ export async function encode(
     {
       ...tools,
       signal,
-      onProgress:
-        onProgress === undefined
-          ? undefined
-          : ({ frame }) => onProgress(Math.min(1, frame / Math.max(1, source.frames))),
+      onProgress: ({ frame }) => {
+        frames = frame
+        onProgress?.(Math.min(1, frame / Math.max(1, source.frames)))
+      },
     },
   )
-  const frames = await countFrames(output, { ...tools, signal })
   if (frames !== source.frames) {
     await rm(output, { force: true })
     throw new EngineError(

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { ENCODERS, type Encoder } from '#src/engines/compress/encoders.js'
-import { loadCrfModel, predictStart } from '#src/engines/compress/predict.js'
-import { nextStep, type Point, qualityAt } from '#src/engines/compress/search.js'
+import { loadCrfModel, predictStart, type Start } from '#src/engines/compress/predict.js'
+import { nextStep, type Point } from '#src/engines/compress/search.js'
 
 interface Curve {
   readonly encoder: string
@@ -15,14 +15,24 @@ interface Curve {
 const path = new URL('../../../../models/crf/curves.json', import.meta.url)
 const curves = JSON.parse(readFileSync(path, 'utf8')) as readonly Curve[]
 
-function probes(curve: Curve, encoder: Encoder, target: number, start: number, slope: number) {
+const bend = (quality: number) => Math.log(101 - quality)
+
+/** Quality on a measured curve: a line in ln(101 − quality) through the two points nearest to the CRF. */
+function qualityAt(points: readonly Point[], crf: number): number {
+  const [a, b] = [...points].sort((x, y) => Math.abs(x.crf - crf) - Math.abs(y.crf - crf))
+  assert.ok(a !== undefined && b !== undefined)
+  const slope = (bend(b.quality) - bend(a.quality)) / (b.crf - a.crf)
+  return 101 - Math.exp(bend(a.quality) + Math.max(slope, 0.01) * (crf - a.crf))
+}
+
+function probes(curve: Curve, encoder: Encoder, target: number, { start, slope }: Start) {
   const known: Point[] = []
   const measured = curve.points.map(([crf, quality]) => ({ crf, quality }))
   for (;;) {
-    const goal = { ...encoder.grid, target, tolerance: 0.3, start, slope }
+    const goal = { ...encoder.grid, target, tolerance: 0.3, usual: 4, start, slope }
     const step = nextStep(known, goal)
     if (step.next === 'stop') return known.length
-    known.push({ crf: step.crf, quality: qualityAt(measured, step.crf, slope) })
+    known.push({ crf: step.crf, quality: qualityAt(measured, step.crf) })
   }
 }
 
@@ -34,9 +44,10 @@ for (const encoder of ENCODERS.filter(({ hardware }) => !hardware)) {
     for (const curve of curves.filter((one) => one.encoder === encoder.name)) {
       if (curve.effort !== 'normal') continue
       for (const target of [85, 90, 95]) {
-        fixed += probes(curve, encoder, target, encoder.start, encoder.slope)
-        const { start, slope } = predictStart(model, encoder, 'normal', curve.features, target)
-        predicted += probes(curve, encoder, target, start, slope)
+        const flat = { start: encoder.start, slope: () => encoder.slope }
+        fixed += probes(curve, encoder, target, flat)
+        const start = predictStart(model, encoder, 'normal', curve.features, target)
+        predicted += probes(curve, encoder, target, start)
       }
     }
     assert.ok(

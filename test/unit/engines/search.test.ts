@@ -9,8 +9,9 @@ const GOAL: SearchGoal = {
   step: 0.25,
   target: 90,
   tolerance: 0.5,
+  usual: 4,
   start: 27,
-  slope: 0.11,
+  slope: () => 0.11,
 }
 
 /** Runs a search against a curve; returns the points probed and the outcome. */
@@ -55,7 +56,7 @@ test('stops at the highest CRF when even that is good enough', () => {
 })
 
 test('on a coarse grid takes the last step that passes', () => {
-  const goal = { ...GOAL, min: 12, max: 63, step: 1, start: 45, slope: 0.05 }
+  const goal = { ...GOAL, min: 12, max: 63, step: 1, start: 45, slope: () => 0.05 }
   const quality = curveOf(-3.1, 0.115)
   const { best } = search(quality, goal)
   assert.ok(best !== undefined && best.quality >= 90)
