@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Config } from '#src/config/index.js'
 import {
   createMetrics,
@@ -7,7 +9,10 @@ import {
   type VideoServiceOptions,
 } from '#src/engines/index.js'
 import type { Daemon, DaemonContext } from '#src/lib/daemon.js'
+import { describeError } from '#src/lib/errors.js'
 import { GuardedFetcher } from '#src/lib/http/index.js'
+import { runEvery } from '#src/lib/loop.js'
+import { Workspace } from '#src/lib/workspace.js'
 import { connectWorker } from '#src/queue/index.js'
 import {
   BuiltinStore,
@@ -27,6 +32,8 @@ export interface VideoDaemonOptions<P, R extends VideoResult> {
     'name' | 'referenceRoute' | 'referenceBody' | 'ownRoute' | 'ownBody'
   >
 }
+
+const SWEEP_EVERY_MS = 300_000
 
 /** Composes one engine, the guarded fetch and the store into a listening service. */
 export async function startVideoService<P, R extends VideoResult>(
@@ -55,17 +62,21 @@ export async function startVideoService<P, R extends VideoResult>(
       fetcher: new GuardedFetcher({ allowPrivate: true }),
     },
   )
+  const root = join(config['neuron.temp_dir'] ?? tmpdir(), 'subreel-work')
+  const workspace = new Workspace({ root }, { clock, rng, log })
+  await workspace.open()
+  resources.use('workspace', workspace)
   const service = new VideoService(
     {
       ...names,
       active: config['service.active'],
       waiting: config['queue.max_waiting'],
       maxInputBytes: config['fetch.max_mb'] * 1_000_000,
-      tempDir: config['neuron.temp_dir'],
       jobTimeoutMs: config['service.job_timeout_seconds'] * 1000,
     },
     {
       engine,
+      workspace,
       fetcher: new GuardedFetcher({
         allowPrivate: config['allow-private-urls'],
         allowHttp: config['allow-http-urls'],
@@ -92,5 +103,13 @@ export async function startVideoService<P, R extends VideoResult>(
     store.announce(`http://${host}:${bound}`)
   }
   log.info({ event: 'service.started', service: names.name, host, port: bound }, 'listening')
+  const onError = (error: unknown) =>
+    log.warn(
+      { event: 'worker.check-failed', reason: describeError(error) },
+      'working files could not be swept',
+    )
+  void runEvery({ clock, signal: stopping, everyMs: SWEEP_EVERY_MS, onError }, async () => {
+    await workspace.sweep()
+  })
   return { drained: () => service.drained() }
 }

@@ -37,7 +37,9 @@ export class SubnetError<T extends ErrorData = ErrorData> extends Error {
 /** Codes thrown by `lib` itself. */
 export type LibErrorData =
   /** A value that the code guarantees is missing: a bug in Subreel. Report it with the message. */
-  { code: 'LIB_ASSERTION'; what: string }
+  | { code: 'LIB_ASSERTION'; what: string }
+  /** The disk of the working files has too little space; free some or move neuron.temp_dir. */
+  | { code: 'LIB_DISK_FULL'; freeBytes: number; neededBytes: number }
 
 export class LibError extends SubnetError<LibErrorData> {}
 

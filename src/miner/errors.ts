@@ -6,8 +6,6 @@ export class MinerError extends SubnetError<
   | { code: 'MINER_KIND_NOT_OFFERED'; kind: string }
   /** A parameter of the task is not one that any engine knows; the message names what is known. */
   | { code: 'MINER_BAD_TASK'; field: string }
-  /** The disk of the working files has too little space; free some or move neuron.temp_dir. */
-  | { code: 'MINER_DISK_FULL'; freeBytes: number; neededBytes: number }
   /** The engine or service for this kind does not work now; the log says why. */
   | { code: 'MINER_ENGINE_DOWN'; kind: string }
   /** The processing service answered without a result; its own log holds the reason. */

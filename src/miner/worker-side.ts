@@ -1,6 +1,8 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BullWorkers, connectProducer, DEFAULT_SETTINGS, LiveFeed } from '../queue/index.js'
+import { Workspace } from '../lib/workspace.js'
+import { BullWorkers } from '../queue/index.js'
 import { Delivery } from '../storage/index.js'
 import type { MinerEngines } from './engines.js'
 import { GenerateRunner } from './generate-runner.js'
@@ -16,7 +18,6 @@ import {
   upscaleTaskSchema,
 } from './tasks.js'
 import { MinerWorker } from './worker.js'
-import { Workspace } from './workspace.js'
 
 const MB = 1_000_000
 /** How long the reference clients wait for the reference services. */

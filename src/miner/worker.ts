@@ -3,13 +3,13 @@ import { type Clock, deadline } from '../lib/clock.js'
 import { describeError, isAbort, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { runEvery } from '../lib/loop.js'
+import type { Workspace } from '../lib/workspace.js'
 import type { BullWorkers } from '../queue/index.js'
 import type { JobContext, JobKind } from '../queue/types.js'
 import { MinerError } from './errors.js'
 import type { MinerMetrics } from './metrics.js'
 import type { VideoRunner } from './runners.js'
 import type { TaskResult, VideoOutcome } from './tasks.js'
-import type { Workspace } from './workspace.js'
 
 /** One kind of work that this process does. */
 export interface WorkerLane<V> {
@@ -180,7 +180,7 @@ export class MinerWorker {
       { event: 'video.failed', kind, jobId: job.id, taskId: job.taskId, index, code, err: error },
       'a video could not be done',
     )
-    if (code === 'MINER_DISK_FULL') await this.#pause(entry, 'the disk is full')
+    if (code === 'LIB_DISK_FULL') await this.#pause(entry, 'the disk is full')
     if (ENGINE_CODES.has(code)) {
       entry.broken += 1
       if (entry.broken >= BROKEN_LIMIT) await this.#pause(entry, `the engine is down: ${code}`)

@@ -89,7 +89,7 @@ test('the services fetch, work, store and answer with a URL, and end cleanly', a
   const large = await download(up.body['uploaded_video_url'], 'up.mp4')
   assert.deepEqual([large.width, large.height, large.frames], [192, 128, 12])
   assert.equal(await upscaler.stop(), 0)
-  assert.deepEqual(await readdir(upscaler.folder), ['data'], 'no working file is left')
+  assert.deepEqual(await readdir(join(upscaler.folder, 'subreel-work')), [], 'no working file')
 
   const compressor = await start(t, 'compressor', redis)
   const down = await post(`${compressor.origin}/compress-video`, {

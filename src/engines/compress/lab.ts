@@ -129,10 +129,10 @@ export class Lab {
   }
 
   async #measure(crf: number, every: number, models: readonly VmafModel[]): Promise<Quality> {
-    const { source, meter, signal, clock } = this.options
+    const { source, meter, signal, clock, workDir } = this.options
     const started = clock.monotonic()
     const { path } = this.#trial(crf)
-    const quality = await meter.measure(source.path, path, { every, models, signal })
+    const quality = await meter.measure(source.path, path, { every, models, signal, workDir })
     this.#measureMs = Math.max(this.#measureMs, clock.monotonic() - started)
     return quality
   }

@@ -31,9 +31,9 @@ export class LibvmafMeter implements QualityMeter {
   async measure(
     reference: string,
     distorted: string,
-    { every, models, signal }: MeasureOptions,
+    { every, models, signal, workDir = tmpdir() }: MeasureOptions,
   ): Promise<Quality> {
-    const folder = await mkdtemp(join(tmpdir(), 'subreel-vmaf-'))
+    const folder = await mkdtemp(join(workDir, 'subreel-vmaf-'))
     try {
       const log = join(folder, 'vmaf.json')
       await runFfmpeg(this.#args(reference, distorted, log, every, models), {

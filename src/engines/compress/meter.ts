@@ -11,6 +11,8 @@ export interface MeasureOptions {
   /** One model costs two thirds of both. */
   readonly models: readonly VmafModel[]
   readonly signal: AbortSignal
+  /** Where temporary files may lie; the system's folder when absent. */
+  readonly workDir?: string
 }
 
 /** Measures quality at the native size, frame by frame. */

@@ -64,7 +64,10 @@ export async function findScenes(
   const joined = join(workDir, 'scenes.mp4')
   const paths = found.map(({ candidate }) => candidate.path)
   await joinPieces(paths, joined, workDir, { ...tools, signal })
-  const whole = await meter.measure(source.path, joined, { every: 1, models: VMAF_MODELS, signal })
+  const whole = await meter.measure(source.path, joined, {
+    ...{ every: 1, models: VMAF_MODELS },
+    ...{ signal, workDir },
+  })
   const frames = await countFrames(joined, { ...tools, signal })
   const scenes = worst(whole, analysis, lab)
   const crfs = found.map(({ candidate }) => candidate.crf)

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -8,6 +6,7 @@ import { describeError, isAbort, SubnetError } from '../../lib/errors.js'
 import { FetchError, type GuardedFetcher } from '../../lib/http/index.js'
 import type { Logger } from '../../lib/log.js'
 import { Places } from '../../lib/places.js'
+import type { Workspace } from '../../lib/workspace.js'
 import type { EngineMetrics } from '../metrics.js'
 import type { Engine, VideoResult } from '../types.js'
 import type { VideoRequest } from './requests.js'
@@ -24,8 +23,6 @@ export interface VideoServiceOptions<P> {
   readonly active?: number
   readonly waiting?: number
   readonly maxInputBytes: number
-  /** Folder of the working files. Default: the system's. */
-  readonly tempDir?: string | undefined
   /** A job that takes longer is ended, in milliseconds. */
   readonly jobTimeoutMs: number
 }
@@ -33,6 +30,7 @@ export interface VideoServiceOptions<P> {
 export interface VideoServiceModules<P, R extends VideoResult> {
   readonly engine: Engine<P, R>
   readonly fetcher: GuardedFetcher
+  readonly workspace: Workspace
   /** Stores the file and returns a URL for it. */
   readonly deliver: (path: string, signal: AbortSignal) => Promise<string>
   readonly clock: Clock
@@ -179,10 +177,9 @@ export class VideoService<P, R extends VideoResult> {
     { url, params }: VideoRequest<P>,
     signal: AbortSignal,
   ): Promise<{ readonly url: string; readonly result: R }> {
-    const { engine, fetcher, deliver } = this.#modules
-    const { name, tempDir = tmpdir(), maxInputBytes } = this.#options
-    const workDir = await mkdtemp(join(tempDir, `subreel-${name}-`))
-    try {
+    const { engine, fetcher, deliver, workspace } = this.#modules
+    const { maxInputBytes } = this.#options
+    return workspace.within(async (workDir) => {
       const path = join(workDir, 'input')
       await fetcher.download(url, path, {
         maxBytes: maxInputBytes,
@@ -191,9 +188,7 @@ export class VideoService<P, R extends VideoResult> {
       })
       const result = await engine.run({ path, params }, { workDir, signal })
       return { url: await deliver(result.path, signal), result }
-    } finally {
-      await rm(workDir, { recursive: true, force: true })
-    }
+    })
   }
 
   #count(): void {

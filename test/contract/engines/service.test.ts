@@ -19,6 +19,8 @@ import { GuardedFetcher } from '#src/lib/http/index.js'
 import { silentLog } from '#src/lib/log.js'
 import { Registry } from '#src/lib/metrics.js'
 import { withResolvers } from '#src/lib/resources.js'
+import { SystemRng } from '#src/lib/rng.js'
+import { Workspace } from '#src/lib/workspace.js'
 import { tempFolder } from '../../support/clips.js'
 
 /** Copies its input when it is told to; remembers what it was asked. */
@@ -51,6 +53,11 @@ class GatedEngine implements Engine<UpscaleParams, UpscaleResult> {
   async close(): Promise<void> {}
 }
 
+/** Files of jobs: whatever lies below this process's own folder. */
+async function workFiles(root: string): Promise<string[]> {
+  return (await readdir(root, { recursive: true })).filter((name) => name.includes('/'))
+}
+
 async function open(t: TestContext) {
   const files = createServer((request, response) => {
     response.statusCode = request.url === '/clip.mp4' ? 200 : 404
@@ -61,6 +68,10 @@ async function open(t: TestContext) {
   const { port } = files.address() as { port: number }
   const engine = new GatedEngine()
   const tempDir = await tempFolder(t)
+  const clock = new SystemClock()
+  const options = { root: tempDir, minFreeBytes: 0 }
+  const workspace = new Workspace(options, { clock, rng: new SystemRng(), log: silentLog() })
+  await workspace.open()
   const registry = new Registry()
   const stop = new AbortController()
   const service = new VideoService(
@@ -71,14 +82,14 @@ async function open(t: TestContext) {
       ownRoute: '/v1/upscale',
       ownBody: upscaleOwn,
       maxInputBytes: 1000,
-      tempDir,
       jobTimeoutMs: 60_000,
     },
     {
       engine,
+      workspace,
       fetcher: new GuardedFetcher({ allowPrivate: true }),
       deliver: async () => 'https://store.example/result.mp4',
-      clock: new SystemClock(),
+      clock,
       log: silentLog(),
       metrics: createMetrics(registry),
       stopping: stop.signal,
@@ -100,7 +111,7 @@ test('the reference shape gets a URL; the scale follows from the task type', asy
   assert.equal(reply.statusCode, 200)
   assert.deepEqual(reply.json(), { uploaded_video_url: 'https://store.example/result.mp4' })
   assert.deepEqual(engine.asked, [{ scale: 2 }])
-  assert.deepEqual(await readdir(tempDir), [], 'no working file is left')
+  assert.deepEqual(await workFiles(tempDir), [], 'no working file is left')
 })
 
 test('the reference shape gets null when the job fails, and the metric says why', async (t) => {
@@ -112,7 +123,7 @@ test('the reference shape gets null when the job fails, and the metric says why'
   const metrics = await registry.metrics()
   assert.match(metrics, /jobs_total\{service="upscaler",outcome="ENGINE_INPUT_UNSUPPORTED"\} 1/)
   assert.match(metrics, /jobs_total\{service="upscaler",outcome="FETCH_STATUS"\} 1/)
-  assert.deepEqual(await readdir(tempDir), [])
+  assert.deepEqual(await workFiles(tempDir), [])
 })
 
 test('our shape gets facts, or a status with a code', async (t) => {
@@ -170,7 +181,7 @@ test('a caller that hangs up ends its job and leaves no file', async (t) => {
   await assert.rejects(call)
   await engine.aborted.promise
   await service.drained()
-  assert.deepEqual(await readdir(tempDir), [])
+  assert.deepEqual(await workFiles(tempDir), [])
 })
 
 test('says that it is healthy and what works', async (t) => {

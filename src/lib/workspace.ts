@@ -1,9 +1,9 @@
 import { mkdir, readdir, rm, stat, statfs, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '../lib/clock.js'
-import type { Logger } from '../lib/log.js'
-import type { Rng } from '../lib/rng.js'
-import { MinerError } from './errors.js'
+import type { Clock } from './clock.js'
+import { LibError } from './errors.js'
+import type { Logger } from './log.js'
+import type { Rng } from './rng.js'
 
 export interface WorkspaceOptions {
   /** Folder below which each process has its own. */
@@ -66,7 +66,7 @@ export class Workspace {
     }
   }
 
-  /** Runs `work` in a new empty folder, which is removed afterwards. @throws MinerError MINER_DISK_FULL */
+  /** Runs `work` in a new empty folder, which is removed afterwards. @throws LibError LIB_DISK_FULL */
   async within<T>(work: (dir: string) => Promise<T>): Promise<T> {
     await this.requireSpace()
     const path = join(this.#home, Buffer.from(this.#modules.rng.bytes(8)).toString('hex'))
@@ -87,7 +87,7 @@ export class Workspace {
     return bavail * bsize
   }
 
-  /** @throws MinerError MINER_DISK_FULL, which may be retried elsewhere or later */
+  /** @throws LibError LIB_DISK_FULL, which may be retried elsewhere or later */
   async requireSpace(): Promise<void> {
     const freeBytes = await this.freeBytes()
     if (freeBytes < this.#options.minFreeBytes) throw this.#tooLittle(freeBytes)
@@ -138,14 +138,14 @@ export class Workspace {
     await utimes(path, seconds, seconds)
   }
 
-  async #full(cause: unknown): Promise<MinerError> {
+  async #full(cause: unknown): Promise<LibError> {
     return this.#tooLittle(await this.freeBytes().catch(() => 0), cause)
   }
 
-  #tooLittle(freeBytes: number, cause?: unknown): MinerError {
+  #tooLittle(freeBytes: number, cause?: unknown): LibError {
     const neededBytes = this.#options.minFreeBytes
-    return new MinerError(
-      { code: 'MINER_DISK_FULL', freeBytes, neededBytes },
+    return new LibError(
+      { code: 'LIB_DISK_FULL', freeBytes, neededBytes },
       `ENOSPC: ${Math.round(freeBytes / 1e6)} MB free where working files lie, ${Math.round(neededBytes / 1e6)} MB needed`,
       { cause, retryable: true },
     )
