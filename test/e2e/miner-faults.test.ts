@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Redis } from 'ioredis'
@@ -235,10 +235,7 @@ describe('a miner of two processes under faults', () => {
         response.end(request.url === '/health' ? '{}' : '{"uploaded_video_url": null}')
       })
     })
-    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve))
-    const address = service.address()
-    assert.ok(address !== null && typeof address !== 'string')
-    const url = `http://127.0.0.1:${address.port}`
+    const url = await listening(service)
     worker = await MinerProcess.start(setup('worker', ['--miner.upscaler_url', url]))
     const ask = (n: number) =>
       bob.call(
@@ -268,4 +265,45 @@ describe('a miner of two processes under faults', () => {
       ['MINER_SERVICE_FAILED', 'MINER_ENGINE_DOWN'],
     )
   })
+
+  it('answers with an empty URL when the upload fails, and says why', async () => {
+    await worker.end('SIGTERM')
+    const bucket = createServer((request, response) => {
+      request.resume()
+      response.statusCode = request.method === 'PUT' || request.method === 'POST' ? 403 : 200
+      response.setHeader('content-type', 'application/xml')
+      response.end(response.statusCode === 403 ? '<Error><Code>AccessDenied</Code></Error>' : '')
+    })
+    const settings = {
+      'bucket.type': 'minio',
+      'bucket.name': 'vidaio-test',
+      'bucket.endpoint': await listening(bucket),
+      'bucket.access_key': 'key',
+      'bucket.secret_key': 'secret',
+    }
+    const more = Object.entries(settings).map(([name, value]) => `--${name}=${value}`)
+    worker = await MinerProcess.start(setup('worker', more))
+    const answer = await bob.call(
+      target,
+      VideoUpscaling,
+      { miner_payload: { reference_video_url: clips.url('/short.mp4', '?upload') } },
+      { timeoutMs: 30_000 },
+    )
+    assert.ok(answer.ok)
+    assert.equal(answer.response.miner_response.optimized_video_url, '')
+    const failed = await worker.event('video.failed')
+    assert.match(String(failed['code']), /^STORAGE_/)
+    assert.deepEqual(await workFiles(), [])
+    await noOrphans()
+    bucket.closeAllConnections()
+    bucket.close()
+  })
 })
+
+/** Starts a server on a free port; returns its origin. */
+async function listening(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  assert.ok(address !== null && typeof address !== 'string')
+  return `http://127.0.0.1:${address.port}`
+}
