@@ -40,7 +40,7 @@ export interface Delivered {
 /** An object outlives its URL by this, so that no URL that still works finds nothing, in milliseconds. */
 const AFTERLIFE_MS = 2_000
 
-const REACH: RetryPolicy = { attempts: 4, baseMs: 250, maxMs: 2_000 }
+const REACH: RetryPolicy = { attempts: 8, baseMs: 150, maxMs: 2_000 }
 
 /**
  * Hands a result file to whoever gets the URL: its end is noted, then it is stored, signed for and

@@ -5,7 +5,7 @@
  *
  * same: the same encoder and preset. free: our own choice of encoder and effort, in the time that ab-av1
  * took. worst: every scene must reach the threshold (harmonic NEG); the peer is the cheapest single CRF
- * for that. Six clips of the fixtures when none is given. Wants ab-av1 on the path
+ * for that. Six clips of our own choice when none is given. Wants ab-av1 on the path
  * (`cargo install ab-av1 --version 0.11.7`), or `--ab-av1 PATH`; fetches an ffmpeg with libvmaf unless
  * `--ffmpeg PATH` names one.
  */

@@ -41,7 +41,13 @@ test('an engine that hangs is ended at its share of the time, with the stage in 
   const run = runner.run(
     { url: clips.url('/in.mp4') },
     {
-      ...{ hotkey: 'h', workDir: await tempFolder(t), leftMs: 4_000, onProgress: () => {} },
+      ...{
+        hotkey: 'h',
+        jobId: 'j',
+        workDir: await tempFolder(t),
+        leftMs: 4_000,
+        onProgress: () => {},
+      },
       signal: new AbortController().signal,
     },
   )
