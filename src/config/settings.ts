@@ -122,10 +122,16 @@ export const SETTINGS = {
     help: 'Public port announced on chain; axon.port when absent.',
   }),
   'axon.max_workers': setting({
-    schema: int({ min: 1, max: 1024 }),
-    default: '10',
+    schema: int({ min: 1, max: 8192 }),
+    default: '512',
     for: ['miner'],
-    help: 'Handlers that run at once; more wait in order of priority.',
+    help: 'Handlers that run at once; more wait in order of priority. Most only wait for the job queue, which has limits of its own.',
+  }),
+  'axon.protocols': setting({
+    schema: oneOf(['both', 'legacy', 'btauth']),
+    default: 'both',
+    for: ['miner'],
+    help: 'Wire protocols that are served: legacy of the Python SDKs to 10, btauth/1 of 11.',
   }),
   'axon.verify_threads': setting({
     schema: int({ min: 0, max: 64 }),

@@ -28,9 +28,6 @@ import type { Offer } from './offer.js'
 import { MetagraphPeers } from './peers.js'
 import type { Shared } from './shared.js'
 
-/** Handlers wait for results, cheaply: the queue bounds how many have something to wait for. */
-const HANDLERS = 512
-
 export interface AxonSideModules {
   readonly chain: Pick<Chain, 'metagraph' | 'serveAxon'>
   readonly signer: Signer
@@ -92,6 +89,10 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
       requireValidatorPermit: config['blacklist.force_validator_permit'],
       allowUnregistered: config['blacklist.allow_non_registered'],
     },
+    protocols: {
+      legacy: config['axon.protocols'] !== 'btauth',
+      btauth: config['axon.protocols'] !== 'legacy',
+    },
     btauth,
     verifier,
     nonceStore: new RedisNonceStore({
@@ -99,7 +100,7 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
       retentionMs: nonceRetentionMs(STRICT_NONCES, btauth),
       prefix: `${config['queue.prefix']}:nonce:${signer.address}:`,
     }),
-    concurrency: Math.max(config['axon.max_workers'], HANDLERS),
+    concurrency: config['axon.max_workers'],
     mount: (app) => mountObjects(app, shared.store),
     clock,
     log,

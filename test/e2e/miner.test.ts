@@ -251,4 +251,22 @@ describe('a miner', () => {
       await stranger.close()
     }
   })
+
+  it('speaks only the protocol it is told to', async () => {
+    const port = (await minerTarget()).port
+    const only = await MinerProcess.start({
+      ...{ redisUrl: must(redis, 'redis').url, dir, port },
+      flags: ['--role', 'axon', '--axon.protocols', 'btauth'],
+    })
+    for (const [protocol, status] of [
+      ['legacy', 401],
+      ['btauth1', 200],
+    ] as const) {
+      const end = createDendrite({ wallet: signerFromUri('//Bob'), allowPrivate: true, protocol })
+      const answer = await end.call({ ...target, port }, TaskWarrant, {})
+      assert.equal(answer.statusCode, status, protocol)
+      await end.close()
+    }
+    await only.end()
+  })
 })
