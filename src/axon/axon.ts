@@ -112,6 +112,7 @@ export class Axon implements Closable {
         )
         limitConnections(server, connections, {
           shuns: (address) => this.#pipeline.shuns(address),
+          knows: (address) => this.#pipeline.knows(address),
           onRefused: () => this.#metrics.connectionRefused(),
         })
         return server

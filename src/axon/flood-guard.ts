@@ -64,6 +64,11 @@ export class FloodGuard {
     return false
   }
 
+  /** Whether somebody has proved who he is from this address. */
+  knows(from: string): boolean {
+    return this.#provedAddresses.get(networkOf(from)) === true
+  }
+
   /** Milliseconds until a signature of this claim may be checked; 0 for now. */
   waitMs(from: string, hotkey: string, nowMs: number): number {
     const address = networkOf(from)

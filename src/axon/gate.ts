@@ -94,6 +94,11 @@ export class Gate {
     return this.#flood.shuns(address, this.#settings.clock.monotonic())
   }
 
+  /** Whether somebody has proved who he is from this address. */
+  knows(address: string): boolean {
+    return this.#flood.knows(address)
+  }
+
   /** Counts a refusal against its sender; says to hang up when that was one too many. */
   blame(refusal: Refusal, address: string): Refusal {
     const nowMs = this.#settings.clock.monotonic()

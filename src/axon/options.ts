@@ -13,7 +13,7 @@ import { MemoryNonceStore, type NonceStore } from './nonces.js'
 import type { AccessPolicy, AxonRoute, Peers } from './types.js'
 
 export interface ConnectionLimits {
-  /** Open sockets in all. Default 4096. */
+  /** Open sockets in all, a quarter of them kept for callers that have been served. Default 4096. */
   readonly total: number
   /** Open sockets of one address. Default 256. */
   readonly perAddress: number

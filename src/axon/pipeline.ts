@@ -65,6 +65,11 @@ export class Pipeline {
     return this.#gate.shuns(address)
   }
 
+  /** Whether somebody has proved who he is from this address. */
+  knows(address: string): boolean {
+    return this.#gate.knows(address)
+  }
+
   /** Counts a request that is for no synapse against its sender. True to hang up. */
   blame(refused: WireFault, address: string): boolean {
     return this.#gate.blame({ fault: refused }, address).hangUp === true

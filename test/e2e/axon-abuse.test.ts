@@ -88,8 +88,8 @@ describe('slow and idle connections', () => {
     }
   })
 
-  it('are limited in number, for one address and in all', async () => {
-    const port = await listening({ connections: { perAddress: 20, total: 30 } })
+  it('are limited in number for one address', async () => {
+    const port = await listening({ connections: { perAddress: 20, total: 40 } })
     const held = await Promise.all(Array.from({ length: 25 }, () => dial(port, ATTACKER)))
     const shut = await Promise.all(held.slice(20).map(untilClosed))
     assert.deepEqual(
@@ -98,6 +98,24 @@ describe('slow and idle connections', () => {
     )
     assert.equal(await askOnce(port, hello()), 200)
     for (const socket of held) socket.destroy()
+  })
+})
+
+describe('connections that only sit there, from many addresses', () => {
+  it('leave room for a caller that was served before', async () => {
+    const port = await listening({
+      connections: { total: 40, perAddress: 20, headMs: 60_000, requestMs: 60_000 },
+    })
+    assert.equal(await askOnce(port, hello()), 200)
+    const sitting = await Promise.all(
+      ['127.0.0.2', '127.0.0.3', '127.0.0.4'].flatMap((address) =>
+        Array.from({ length: 20 }, () => dial(port, address)),
+      ),
+    )
+    const stranger = await dial(port, '127.0.0.5')
+    await untilClosed(stranger)
+    assert.equal(await askOnce(port, hello()), 200)
+    for (const socket of sitting) socket.destroy()
   })
 })
 
