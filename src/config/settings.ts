@@ -580,6 +580,12 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'Folder of exported models of your own (docs/models.md): ImageBind judges generated videos when it is there.',
   }),
+  'validator.round_deadline_minutes': setting({
+    schema: number({ min: 1, max: 1440 }),
+    default: '120',
+    for: ['validator'],
+    help: 'The rounds of one boundary that take longer, judging included, are aborted and void.',
+  }),
   'validator.clip_seconds': setting({
     schema: number({ min: 0.4, max: 600 }),
     default: '5',

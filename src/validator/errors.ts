@@ -13,6 +13,8 @@ export type ValidatorErrorData =
   | { code: 'STATE_IMPORT_REFUSED' }
   /** Another validator with the same hotkey is running. Stop it, or wait until its lease has expired. */
   | { code: 'VALIDATOR_LEASE_HELD'; holder: string; expiresInMs: number }
+  /** A duty took too long and was aborted; it runs again at its time. Look at what it waits for: chain, miners, database. */
+  | { code: 'VALIDATOR_DUTY_LATE'; duty: string; deadlineMs: number }
   /** The hotkey is not registered on the subnet. Register it, or choose another hotkey. */
   | { code: 'VALIDATOR_NOT_REGISTERED'; hotkey: string }
 

@@ -28,8 +28,36 @@ export function createMetrics(registry: Registry) {
     }),
     dutyRuns: new Counter({
       name: 'subnet_validator_duty_runs_total',
-      help: 'Runs of each duty by how they ended: done, skipped or failed.',
+      help: 'Runs of each duty by how they ended: done, skipped, failed or missed.',
       labelNames: ['duty', 'result'],
+      registers,
+    }),
+    dutySeconds: new Histogram({
+      name: 'subnet_validator_duty_seconds',
+      help: 'Length of runs that did something.',
+      labelNames: ['duty'],
+      // From a renewed lease to a round over a whole subnet.
+      buckets: [0.01, 0.1, 0.5, 1, 5, 15, 60, 300, 1200, 3600],
+      registers,
+    }),
+    dutyAt: new Gauge({
+      name: 'subnet_validator_duty_at_seconds',
+      help: 'Unix time at which each duty last ended a run without a failure.',
+      labelNames: ['duty'],
+      registers,
+    }),
+    organic: new Counter({
+      name: 'subnet_validator_organic_total',
+      help: "Users' tasks by how they ended.",
+      labelNames: ['kind', 'result'],
+      registers,
+    }),
+    organicSeconds: new Histogram({
+      name: 'subnet_validator_organic_seconds',
+      help: "Time from a user's task being added to its end.",
+      labelNames: ['kind'],
+      // A good miner answers within the time-outs of 40 and 120 seconds; hedging adds to them.
+      buckets: [1, 2, 5, 10, 20, 40, 80, 160, 320, 640],
       registers,
     }),
     reports: new Counter({

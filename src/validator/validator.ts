@@ -194,6 +194,7 @@ export async function startValidator(
     new SyntheticDuty(
       {
         everyMs: 1_000,
+        deadlineMs: config['validator.round_deadline_minutes'] * 60_000,
         kinds: roundKinds(config),
         everyBlocks: config['validator.round_blocks'],
         seconds: config['validator.clip_seconds'],

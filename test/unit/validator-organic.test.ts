@@ -107,7 +107,8 @@ async function serve(params: unknown = { url: 'https://a.example/in.mp4' }, kind
     params,
     timeoutSeconds: 60,
   })
-  await duty.run(new AbortController().signal)
+  const { signal } = new AbortController()
+  await duty.run(signal, signal)
 }
 
 describe('organic tasks', () => {

@@ -53,6 +53,7 @@ const CONCURRENCY = 16
 export class ConsensusDuty implements Duty {
   readonly name = 'consensus'
   readonly everyMs: number
+  readonly deadlineMs = 200_000
   readonly #options: ConsensusOptions
   readonly #modules: ConsensusModules
   #latest: SignedReport = { document: '', signature: '' }

@@ -8,6 +8,7 @@ const RAO = 1e9
 export class EmissionDuty implements Duty {
   readonly name = 'emissions'
   readonly everyMs = 6_000
+  readonly deadlineMs = 60_000
   readonly #network: Network
   readonly #emissions: EmissionStore
   #epoch = { index: -1, sinceBlock: 0, recorded: false }

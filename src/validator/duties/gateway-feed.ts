@@ -20,6 +20,7 @@ const BATCH = 32
 export class GatewayFeed implements Duty {
   readonly name = 'gateway-feed'
   readonly everyMs = 500
+  readonly deadlineMs = 30_000
   readonly #jobs: OrganicJobs
   readonly #tasks: TaskStore
 

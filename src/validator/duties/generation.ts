@@ -11,6 +11,8 @@ import type { MinerStore } from '../state/miners.js'
 
 export interface GenerationDutyOptions {
   readonly everyMs: number
+  /** Rounds that take longer are void. */
+  readonly deadlineMs: number
   /** A round opens at every block that is a multiple of this. */
   readonly everyBlocks: number
 }
@@ -29,12 +31,14 @@ export interface GenerationDutyModules {
 export class GenerationDuty implements Duty {
   readonly name = 'generation'
   readonly everyMs: number
+  readonly deadlineMs: number
   readonly #options: GenerationDutyOptions
   readonly #modules: GenerationDutyModules
   #lastBoundary = -1
 
   constructor(options: GenerationDutyOptions, modules: GenerationDutyModules) {
     this.everyMs = options.everyMs
+    this.deadlineMs = options.deadlineMs
     this.#options = options
     this.#modules = modules
   }

@@ -5,6 +5,7 @@ import type { Lease } from '../state/lease.js'
 export class LeaseDuty implements Duty {
   readonly name = 'lease'
   readonly everyMs = 20_000
+  readonly deadlineMs = 10_000
   readonly #lease: Lease
 
   constructor(lease: Lease) {

@@ -106,6 +106,7 @@ interface Good {
 export class OrganicDuty implements Duty {
   readonly name = 'organic'
   readonly everyMs: number
+  readonly deadlineMs = 60_000
   readonly #options: OrganicOptions
   readonly #modules: OrganicModules
   readonly #running = new Map<string, Promise<void>>()
@@ -118,14 +119,14 @@ export class OrganicDuty implements Duty {
     this.#modules = modules
   }
 
-  async run(signal: AbortSignal): Promise<DutyResult> {
+  async run(_signal: AbortSignal, stopping: AbortSignal): Promise<DutyResult> {
     const room = this.#options.concurrency - this.#running.size
     if (room <= 0) return skipped('as many organic tasks run as may')
     const pending = await this.#modules.tasks.pending(room)
     if (pending.length === 0) return skipped('no organic task waits')
     for (const task of pending) {
       if (this.#running.has(task.taskId)) continue
-      const run = this.#serve(task, signal).finally(() => this.#running.delete(task.taskId))
+      const run = this.#serve(task, stopping).finally(() => this.#running.delete(task.taskId))
       this.#running.set(task.taskId, run)
     }
     return DONE

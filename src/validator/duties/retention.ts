@@ -16,6 +16,7 @@ export interface RetentionModules {
 export class RetentionDuty implements Duty {
   readonly name = 'retention'
   readonly everyMs = 3_600_000
+  readonly deadlineMs = 600_000
   readonly #days: number
   readonly #modules: RetentionModules
 

@@ -7,6 +7,7 @@ import type { MinerStore } from '../state/miners.js'
 export class SyncDuty implements Duty {
   readonly name = 'sync'
   readonly everyMs: number
+  readonly deadlineMs = 60_000
   readonly #network: Network
   readonly #miners: MinerStore
   readonly #log: Logger

@@ -14,6 +14,8 @@ const WARRANTED: Readonly<Record<RoundKind, string>> = {
 
 export interface SyntheticOptions {
   readonly everyMs: number
+  /** Rounds that take longer are void. */
+  readonly deadlineMs: number
   readonly kinds: readonly RoundKind[]
   /** A round opens at every block that is a multiple of this. */
   readonly everyBlocks: number
@@ -38,12 +40,14 @@ export interface SyntheticModules {
 export class SyntheticDuty implements Duty {
   readonly name = 'synthetic'
   readonly everyMs: number
+  readonly deadlineMs: number
   readonly #options: SyntheticOptions
   readonly #modules: SyntheticModules
   #lastBoundary = -1
 
   constructor(options: SyntheticOptions, modules: SyntheticModules) {
     this.everyMs = options.everyMs
+    this.deadlineMs = options.deadlineMs
     this.#options = options
     this.#modules = modules
   }

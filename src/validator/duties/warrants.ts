@@ -13,6 +13,7 @@ const CONCURRENCY = 64
 export class WarrantDuty implements Duty {
   readonly name = 'warrants'
   readonly everyMs: number
+  readonly deadlineMs = 300_000
   readonly #timeoutMs: number
   readonly #network: Network
   readonly #miners: MinerStore

@@ -54,6 +54,7 @@ const nextEpoch = ({ block, blocksUntilNext }: EpochInfo): number => block + blo
 export class WeightDuty implements Duty {
   readonly name = 'weights'
   readonly everyMs: number
+  readonly deadlineMs = 600_000
   readonly #options: WeightOptions
   readonly #modules: WeightModules
   #epoch = -1

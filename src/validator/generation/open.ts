@@ -84,7 +84,11 @@ export async function openGeneration(
       log,
     },
   )
-  const options = { everyMs: 1_000, everyBlocks: config['validator.round_blocks'] }
+  const options = {
+    everyMs: 1_000,
+    deadlineMs: config['validator.round_deadline_minutes'] * 60_000,
+    everyBlocks: config['validator.round_blocks'],
+  }
   const { clips } = corpus
   return [
     new GenerationDuty(options, {
