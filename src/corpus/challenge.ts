@@ -51,7 +51,8 @@ export async function makeReference(
   options: ChallengeOptions = {},
 ): Promise<void> {
   const filters = variationFilters(source.clip, cut, multiple).join(',')
-  const fps = `fps=${source.fps}`
+  // Square pixels: a result must have them, and an honest miner keeps those it was sent.
+  const fps = `fps=${source.fps},setsar=1`
   const seconds = ['-t', String(cut.seconds)]
   const input = hostileInput(source.path, ['-ss', String(cut.startSeconds), ...seconds])
   const placed = cut.variation.overlay

@@ -90,6 +90,19 @@ describe('the corpus', () => {
     )
   })
 
+  it('gives every challenge square pixels, whatever the clip has', async () => {
+    const { cut } = plan('compression', 1)
+    assert.equal(
+      (await probe('test/fixtures/media/bbb480.ref.mp4')).video?.sampleAspectRatio,
+      '1280:1281',
+    )
+    const path = join(dir, 'square.mp4')
+    const clip = corpus.clips.find(({ id }) => id.endsWith('bbb480.ref.mp4'))
+    assert.ok(clip !== undefined)
+    await corpus.compression(clip.id, { ...cut, startSeconds: 0 }, path)
+    assert.equal((await probe(path)).video?.sampleAspectRatio, '1:1')
+  })
+
   it('says that a folder holds no video', async () => {
     const empty = join(dir, 'empty')
     await mkdir(empty)
