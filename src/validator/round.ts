@@ -80,6 +80,10 @@ export class RoundRunner {
       plan,
     })
     if (!opened) return { outcome: 'played-before' }
+    log.info(
+      { event: 'round.opened', roundId: plan.roundId, miners: miners.length },
+      'opened a round',
+    )
     const started = clock.monotonic()
     const dir = await mkdtemp(join(this.#options.tempDir ?? tmpdir(), 'subreel-round-'))
     try {

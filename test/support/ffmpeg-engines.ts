@@ -51,6 +51,6 @@ export const ffmpegEngines = ({ generate }: Pick<MinerEngines, 'generate'>): Min
     new FfmpegEngine<UpscaleParams>('lanczos', ({ scale }) => [
       ...['-vf', `scale=iw*${scale}:ih*${scale}:flags=lanczos`],
     ]),
-  compress: async () => new FfmpegEngine<CompressParams>('x264', () => ['-crf', '32']),
+  compress: async () => new FfmpegEngine<CompressParams>('x264', () => ['-crf', '24']),
   generate,
 })

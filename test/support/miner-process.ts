@@ -19,10 +19,16 @@ const neurons = [
 process.exitCode = await startProcess({
   process: 'miner',
   usage: 'test miner',
-  start: (config, context) =>
-    startMiner(config, context, {
-      chain: async () => new FakeChain(neurons),
-      signer: async () => signerFromUri('//Alice', { chainEndpoint: 'ws://127.0.0.1:9944' }),
+  start: (config, context) => {
+    const given = config['wallet.hotkey']
+    const uri = given.startsWith('//') ? given : '//Alice'
+    const own = neurons.some((neuron) => neuron.uri === uri)
+      ? []
+      : [{ uri, stake: 0, validatorPermit: false }]
+    return startMiner(config, context, {
+      chain: async () => new FakeChain([...neurons, ...own]),
+      signer: async () => signerFromUri(uri, { chainEndpoint: 'ws://127.0.0.1:9944' }),
       engines: ffmpegEngines(configuredEngines(config, context.log)),
-    }),
+    })
+  },
 })

@@ -19,6 +19,7 @@ export interface MinerSetup {
   readonly dir: string
   readonly port: number
   readonly flags?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
   /** The program; by default the miner with ffmpeg for an engine and a chain that stands still. */
   readonly program?: string
 }
@@ -28,6 +29,7 @@ const DIST = fileURLToPath(new URL('../../../dist/', import.meta.url))
 /** The programs as they ship. */
 export const SHIPPED = {
   miner: join(DIST, 'miner.js'),
+  validator: join(DIST, 'validator.js'),
   deleter: join(DIST, 'services', 'deleter', 'main.js'),
 } as const
 
@@ -49,23 +51,33 @@ export class MinerProcess {
 
   /** Resolves when the process says that it is up. */
   static start(setup: MinerSetup): Promise<MinerProcess> {
-    return MinerProcess.run(setup.program ?? SCRIPT, setup.dir, [
-      ...['--netuid', '1', '--redis.url', setup.redisUrl, '--axon.port', String(setup.port)],
-      ...['--axon.ip', '127.0.0.1', '--axon.external_ip', '127.0.0.1', '--allow-private-urls'],
-      ...[
-        '--neuron.data_dir',
-        join(setup.dir, 'data'),
-        '--neuron.temp_dir',
-        join(setup.dir, 'temp'),
+    return MinerProcess.run(
+      setup.program ?? SCRIPT,
+      setup.dir,
+      [
+        ...['--netuid', '1', '--redis.url', setup.redisUrl, '--axon.port', String(setup.port)],
+        ...['--axon.ip', '127.0.0.1', '--axon.external_ip', '127.0.0.1', '--allow-private-urls'],
+        ...[
+          '--neuron.data_dir',
+          join(setup.dir, 'data'),
+          '--neuron.temp_dir',
+          join(setup.dir, 'temp'),
+        ],
+        ...['--miner.min_free_mb', '1', '--shutdown.grace_seconds', '5'],
+        ...(setup.flags ?? []),
       ],
-      ...['--miner.min_free_mb', '1', '--shutdown.grace_seconds', '5'],
-      ...(setup.flags ?? []),
-    ])
+      setup.env,
+    )
   }
 
   /** Any of the package's processes. */
-  static async run(program: string, home: string, flags: readonly string[]): Promise<MinerProcess> {
-    const env = { PATH: process.env['PATH'], HOME: home, NODE_ENV: 'test' }
+  static async run(
+    program: string,
+    home: string,
+    flags: readonly string[],
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<MinerProcess> {
+    const env = { PATH: process.env['PATH'], HOME: home, NODE_ENV: 'test', ...more }
     const child = fork(program, flags, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
     const miner = new MinerProcess(child)
     const ended = once(child, 'exit').then(([code, signal]) => {
@@ -81,13 +93,27 @@ export class MinerProcess {
     return this.#child.pid ?? -1
   }
 
+  /** SIGSTOP: its connections stay open and nothing answers. */
+  pause(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
   get running(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
   /** The first log line of that event, past or to come. */
-  async event(name: string, timeoutMs = 30_000): Promise<Record<string, unknown>> {
-    const find = () => this.log.find((line) => line['event'] === name)
+  event(name: string, timeoutMs = 30_000): Promise<Record<string, unknown>> {
+    return this.line((line) => line['event'] === name, name, timeoutMs)
+  }
+
+  /** The first log line of which `is` holds, past or to come. */
+  async line(
+    is: (line: Record<string, unknown>) => boolean,
+    what: string,
+    timeoutMs = 30_000,
+  ): Promise<Record<string, unknown>> {
+    const find = () => this.log.find(is)
     const timeout = AbortSignal.timeout(timeoutMs)
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -96,7 +122,7 @@ export class MinerProcess {
         this.#waiting.delete(look)
         resolve(found)
       }
-      timeout.addEventListener('abort', () => reject(new Error(`no ${name} in the log`)))
+      timeout.addEventListener('abort', () => reject(new Error(`no ${what} in the log`)))
       this.#waiting.add(look)
       look()
     })

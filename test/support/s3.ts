@@ -18,6 +18,9 @@ const ACCESS_KEY = 'subreel-test'
 const SECRET_KEY = 'subreel-test-secret'
 export const TEST_BUCKET = 'vidaio-test'
 
+/** May look into the bucket and write nothing; SeaweedFS only. */
+const READER_KEY = 'subreel-reader'
+
 /** The environment in which a process of ours uses a test server. */
 export const bucketEnv = (endpoint: string): Record<string, string> => ({
   BUCKET_TYPE: 's3',
@@ -78,12 +81,16 @@ export async function startSeaweed(host = '127.0.0.1'): Promise<S3Server> {
   const program = await seaweed()
   const dir = await mkdtemp(join(tmpdir(), 'subreel-s3-'))
   const config = join(dir, 's3.json')
-  const identity = {
-    name: 'test',
-    credentials: [{ accessKey: ACCESS_KEY, secretKey: SECRET_KEY }],
-    actions: ['Admin', 'Read', 'Write', 'List', 'Tagging'],
-  }
-  await writeFile(config, JSON.stringify({ identities: [identity] }))
+  const identity = (accessKey: string, ...actions: string[]) => ({
+    name: accessKey,
+    credentials: [{ accessKey, secretKey: SECRET_KEY }],
+    actions,
+  })
+  const identities = [
+    identity(ACCESS_KEY, 'Admin', 'Read', 'Write', 'List', 'Tagging'),
+    identity(READER_KEY, 'Read', 'List'),
+  ]
+  await writeFile(config, JSON.stringify({ identities }))
   const names = ['master', 'volume', 'filer', 's3']
   const ports = await freePorts(names.length * 2)
   const [, , , s3Port] = ports
@@ -174,6 +181,11 @@ async function makeBucket(endpoint: string, child: ChildProcess): Promise<void> 
   }
   throw new Error('the S3 server did not come up', { cause: last })
 }
+
+export const readerEnv = (endpoint: string): Record<string, string> => ({
+  ...bucketEnv(endpoint),
+  BUCKET_COMPATIBLE_ACCESS_KEY: READER_KEY,
+})
 
 /** Options of our driver for a test server. */
 export function testS3Options(endpoint: string, more: Partial<S3Options> = {}): S3Options {
