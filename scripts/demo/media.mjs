@@ -1,6 +1,6 @@
 // The demo's clips: real footage, made small so that two cores finish in minutes.
 import { execFile } from 'node:child_process'
-import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ROOT } from './processes.mjs'
@@ -16,10 +16,9 @@ export async function makeCorpus(dir, userClip) {
       ? SHIPPED.map((name) => join(ROOT, 'test/fixtures/media', name))
       : [userClip]
   for (const [i, source] of sources.entries()) {
-    await stat(source)
     const fit = "scale=w='min(384,iw)':h=-2:flags=lanczos,crop=floor(iw/8)*8:floor(ih/8)*8"
     const output = join(dir, `clip-${i}.mp4`)
-    await run('ffmpeg', [
+    const made = run('ffmpeg', [
       '-v',
       'error',
       '-nostdin',
@@ -39,6 +38,9 @@ export async function makeCorpus(dir, userClip) {
       'yuv420p',
       output,
     ])
+    await made.catch(({ stderr, message }) => {
+      throw new Error(`${source} cannot be used: ${stderr?.trim().split('\n').at(-1) || message}`)
+    })
   }
 }
 

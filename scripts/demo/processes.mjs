@@ -5,6 +5,7 @@ import { createWriteStream } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -15,6 +16,14 @@ export async function freePort(host = '127.0.0.1') {
   const { port } = server.address()
   await new Promise((resolve) => server.close(resolve))
   return port
+}
+
+export async function until(condition, what, seconds) {
+  const end = performance.now() + seconds * 1000
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`${what} did not happen within ${seconds} s`)
+    await sleep(250)
+  }
 }
 
 /** A program whose standard output is JSON log lines: emits each line under its event name. */
@@ -80,6 +89,11 @@ export class Daemon extends EventEmitter {
     return (
       this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null
     )
+  }
+
+  /** SIGKILL, for it and the tools it started. */
+  kill() {
+    process.kill(-this.child.pid, 'SIGKILL')
   }
 
   /** Ends it: politely, then at once after ten seconds. */

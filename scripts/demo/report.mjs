@@ -135,10 +135,12 @@ const STYLE = `
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
 main{max-width:1200px;margin:auto;padding:24px 16px 64px}h1{margin:0 0 4px;font-size:28px}h2{margin:40px 0 12px;font-size:20px}p{margin:4px 0;color:var(--dim)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px;margin:12px 0}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:8px 12px;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600}td:last-child{min-width:200px}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:8px 12px;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--dim);font-weight:600}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
 .bar{height:10px;margin-top:7px;border-radius:5px;background:var(--neg);min-width:2px}.good{color:var(--good)}.bad{color:var(--bad)}
 .videos{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:12px}figure{margin:0}video,.none div{width:100%;aspect-ratio:16/9;background:#000;border-radius:6px;display:grid;place-items:center;color:#888;object-fit:contain}figcaption{font-size:14px;color:var(--dim);margin-top:4px}
 svg{width:100%;height:auto;font:11px system-ui;margin-top:6px}svg text{fill:var(--dim)}.grid{stroke:var(--line)}polyline{fill:none;stroke-width:1.6}.base{stroke:var(--base)}.neg{stroke:var(--neg)}.limit{stroke:var(--bad);stroke-dasharray:4 3}
+td.why{min-width:220px}td.share{width:30%;min-width:90px}
+@media(max-width:640px){h2{margin-top:28px}tr{display:block;border-bottom:1px solid var(--line);padding:8px 0}tr:last-child{border:0}td{display:inline-block;border:0;padding:2px 10px 2px 0}td:empty,tr:has(th){display:none}td.why{display:block;min-width:0;color:var(--dim)}td.share{display:block;width:100%}.videos{grid-template-columns:1fr 1fr}}
 .key{font-size:14px}.key i{display:inline-block;width:16px;height:3px;vertical-align:middle;margin:0 6px 0 12px}
 `
 
@@ -149,11 +151,11 @@ export async function writeReport({ out, rounds, miners, weights, promises, seco
   const ranking = [...miners].sort((a, b) => (weights.get(b.uid) ?? 0) - (weights.get(a.uid) ?? 0))
   const rows = ranking.map((miner) => {
     const share = total === 0 ? 0 : (weights.get(miner.uid) ?? 0) / total
-    return `<tr><td>${html(miner.name)}</td><td class="n">${miner.uid}</td><td class="n">${(100 * share).toFixed(1)} %</td><td style="width:30%;min-width:90px"><div class="bar" style="width:${(100 * share).toFixed(1)}%"></div></td><td>${html(miner.what)}</td></tr>`
+    return `<tr><td>${html(miner.name)}</td><td class="n">${miner.uid}</td><td class="n">${(100 * share).toFixed(1)} %</td><td class="share"><div class="bar" style="width:${(100 * share).toFixed(1)}%"></div></td><td class="why">${html(miner.what)}</td></tr>`
   })
   const kept = promises.map(
     ({ what, kept: ok, detail }) =>
-      `<tr><td class="${ok ? 'good' : 'bad'}">${ok ? 'kept' : 'broken'}</td><td>${html(what)}</td><td>${html(detail)}</td></tr>`,
+      `<tr><td class="${ok ? 'good' : 'bad'}">${ok ? 'kept' : 'broken'}</td><td>${html(what)}</td><td class="why">${html(detail)}</td></tr>`,
   )
   const sections = rounds.map((round, i) => {
     const threshold = round.task.kind === 'compression' ? round.task.vmafThreshold : undefined
@@ -163,7 +165,7 @@ export async function writeReport({ out, rounds, miners, weights, promises, seco
         : `${round.task.codec}, VMAF ${threshold}, ${round.task.mode}`
     const table = round.scores.map(
       (s) =>
-        `<tr><td>${html(nameOf(s.uid))}</td><td class="n ${s.score > 0 ? 'good' : 'bad'}">${s.score.toFixed(4)}</td><td>${html(s.outcome)}</td><td>${html(s.reason)}</td></tr>`,
+        `<tr><td>${html(nameOf(s.uid))}</td><td class="n ${s.score > 0 ? 'good' : 'bad'}">${s.score.toFixed(4)}</td><td>${html(s.outcome.replaceAll('_', ' '))}</td><td class="why">${html(s.reason)}</td></tr>`,
     )
     const videos = round.scores.map(
       (s) => `<div>${player(s.video, nameOf(s.uid))}${chart(s.record, threshold)}</div>`,
