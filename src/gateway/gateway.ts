@@ -10,12 +10,20 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { z } from 'zod'
 import type { UrlRules } from '../lib/http/index.js'
 import type { Logger } from '../lib/log.js'
-import type { OrganicJob, OrganicJobs } from '../queue/index.js'
+import type { OrganicJob, OrganicJobs, OrganicRequest } from '../queue/index.js'
 import { mountObjects } from '../storage/index.js'
 import { GatewayError, STATUS } from './errors.js'
 import { legacyRoutes } from './legacy.js'
 import type { Admit, GatewayModules } from './modules.js'
-import { checkSource, JobBody, parseRequest, toOrganic, UploadQuery, Work } from './requests.js'
+import {
+  checkSource,
+  checkValues,
+  JobBody,
+  parseRequest,
+  toOrganic,
+  UploadQuery,
+  Work,
+} from './requests.js'
 
 export interface GatewayOptions {
   readonly rules: UrlRules
@@ -65,7 +73,7 @@ export async function createGateway(
       info: {
         title: 'Subreel gateway',
         version: '1',
-        description: 'Compress and upscale video through a subnet of miners.',
+        description: 'Compress, upscale and generate video through a subnet of miners.',
       },
       components: { securitySchemes: { key: { type: 'apiKey', in: 'header', name: 'X-API-Key' } } },
       security: [{ key: [] }],
@@ -90,6 +98,12 @@ export async function createGateway(
   }
   const id = { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] } as const
 
+  const submit = async (job: OrganicRequest, reply: FastifyReply) => {
+    const { id, duplicate } = await modules.jobs.submit(job)
+    reply.code(duplicate ? 200 : 202)
+    return submission(id)
+  }
+
   app.post(
     '/v1/jobs',
     { bodyLimit: options.maxUploadBytes, schema: jobSchema() },
@@ -100,14 +114,17 @@ export async function createGateway(
       if (known !== undefined) return submission(known)
       const upload = request.headers['content-type']?.startsWith('application/json') !== true
       const body = upload ? undefined : parseRequest(JobBody, request.body)
+      if (body?.kind === 'generation') {
+        checkValues(body.values, options.rules)
+        await modules.clients.spend(client)
+        return submit(toOrganic(body, undefined, client, key), reply)
+      }
       const work = parseRequest(Work, body ?? parseRequest(UploadQuery, request.query))
       const source = body === undefined ? undefined : checkSource(body.url, options.rules)
       await modules.clients.spend(client)
       const url =
         source ?? (await storeUpload(request.body as Readable, client, options, modules.uploads))
-      const { id, duplicate } = await modules.jobs.submit(toOrganic(work, url, client, key))
-      reply.code(duplicate ? 200 : 202)
-      return submission(id)
+      return submit(toOrganic(work, url, client, key), reply)
     },
   )
   app.get('/v1/jobs/:id', { schema: { params: id } }, async (request) =>

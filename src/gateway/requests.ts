@@ -20,8 +20,18 @@ export const Work = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('upscaling'), ...upscaling, ...timing }),
 ])
 
+/** A video from a workflow of the validator's. */
+const Generation = z.object({
+  kind: z.literal('generation'),
+  workflow: z.string().max(80).default('wan21-t2v-480p'),
+  /** By the names of the workflow's mapping: `video_prompt`, `negative_prompt`, `image_url`, `seed` … */
+  values: z.record(z.string().max(64), z.union([z.string().max(20_000), z.number()])),
+  timeoutSeconds: z.number().min(5).max(7200).default(1800),
+})
+
 /** Body of POST /v1/jobs as JSON. */
 export const JobBody = z.discriminatedUnion('kind', [
+  Generation,
   z.object({ kind: z.literal('compression'), url: z.string(), ...compression, ...timing }),
   z.object({ kind: z.literal('upscaling'), url: z.string(), ...upscaling, ...timing }),
 ])
@@ -58,10 +68,19 @@ export function checkSource(url: string, rules: UrlRules): string {
   }
 }
 
-/** A job as the queue takes it. */
+/** Refuses URLs among the values that no miner may fetch. @throws GatewayError GATEWAY_BAD_REQUEST */
+export function checkValues(
+  values: Readonly<Record<string, string | number>>,
+  rules: UrlRules,
+): void {
+  for (const [name, value] of Object.entries(values))
+    if (name.endsWith('_url')) checkSource(String(value), rules)
+}
+
+/** A job as the queue takes it; without a URL for work that needs no source. */
 export function toOrganic(
-  work: z.output<typeof Work>,
-  url: string,
+  work: z.output<typeof Work> | z.output<typeof Generation>,
+  url: string | undefined,
   client: string,
   idempotencyKey: string | undefined,
 ): OrganicRequest {
@@ -69,7 +88,7 @@ export function toOrganic(
   return {
     client,
     kind,
-    params: { url, ...params },
+    params: url === undefined ? params : { url, ...params },
     timeoutSeconds,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   }

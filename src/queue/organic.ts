@@ -8,10 +8,14 @@ import { Changes } from './changes.js'
 export const ORGANIC_STATES = ['queued', 'processing', 'completed', 'failed'] as const
 export type OrganicState = (typeof ORGANIC_STATES)[number]
 
+/** Kinds of work that users may ask for. */
+export const ORGANIC_KINDS = ['compression', 'upscaling', 'generation'] as const
+export type OrganicKind = (typeof ORGANIC_KINDS)[number]
+
 export interface OrganicRequest {
   readonly client: string
-  readonly kind: 'compression' | 'upscaling'
-  /** As the validator's tasks take them; `url` is the source. */
+  readonly kind: OrganicKind
+  /** As the validator's tasks take them; `url` is the source, where there is one. */
   readonly params: Readonly<Record<string, unknown>>
   readonly timeoutSeconds: number
   /** The same key of the same client is the same job. */
@@ -21,7 +25,7 @@ export interface OrganicRequest {
 const JobRecord = z.object({
   id: z.string(),
   client: z.string(),
-  kind: z.enum(['compression', 'upscaling']),
+  kind: z.enum(ORGANIC_KINDS),
   params: z.record(z.string(), z.unknown()),
   timeoutSeconds: z.number(),
   state: z.enum(ORGANIC_STATES),

@@ -131,6 +131,25 @@ describe('the gateway', () => {
     assert.equal((await get(`/v1/jobs/${json.id}`, BOB)).status, 404)
   })
 
+  it('takes a video to be generated, and no URL among its values that miners may not fetch', async () => {
+    const values = { video_prompt: 'a fox', seed: 7 }
+    const { status, json } = await post({ kind: 'generation', values })
+    assert.equal(status, 202)
+    await feed.run()
+    const task = await tasks.get(json.id)
+    assert.deepEqual(
+      [task?.kind, task?.params],
+      ['generation', { workflow: 'wan21-t2v-480p', values }],
+    )
+    for (const image_url of ['http://127.0.0.1/x.png', 'file:///etc/passwd'])
+      assert.equal(
+        (await post({ kind: 'generation', values: { image_url } })).status,
+        400,
+        image_url,
+      )
+    assert.equal((await post({ kind: 'generation' })).status, 400)
+  })
+
   it('streams every change as an event and ends with the job', async () => {
     const { json } = await post(body)
     await feed.run()
