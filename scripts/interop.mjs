@@ -1,5 +1,5 @@
 // Runs the interop check against the real Python SDKs. Installs them once, in .cache/interop.
-// Usage: node scripts/interop.mjs [wire] [chain] [--install-only] [--if-possible]
+// Usage: node scripts/interop.mjs [wire] [chain] [generation] [--install-only] [--if-possible]
 // Without a part named, all run.
 // --if-possible ends well, having done nothing, where no Python fits.
 import { spawnSync } from 'node:child_process'
@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const cache = join(root, '.cache', 'interop')
 /** What runs against the SDKs, by name. */
-const PARTS = { wire: 'interop.js', chain: 'chain.js' }
+const PARTS = { wire: 'interop.js', chain: 'chain.js', generation: 'generation.js' }
 const SDKS = ['10.5.0', '8.5.2', '11.3.0']
 /** 8.5.2 has no wheels for newer Pythons. */
 const PYTHONS = ['python3.11', 'python3.12', 'python3.10', 'python3']
