@@ -64,6 +64,9 @@ export class DevComfy implements Closable {
   readonly #sockets: WebSocketServer
   readonly #clients = new Map<WebSocket, { readonly id: string; withMetadata: boolean }>()
 
+  #requests = 0
+  #address = ''
+
   private constructor(options: DevComfyOptions) {
     this.#options = options
     this.#clock = options.clock ?? new SystemClock()
@@ -83,7 +86,10 @@ export class DevComfy implements Closable {
     this.#http = createServer((request, response) => void this.#serve(request, response))
     this.#sockets = new WebSocketServer({ noServer: true, maxPayload: 1024 ** 2 })
     this.#http.on('upgrade', (request, socket, head) => {
-      if (this.#isAllowed(request)) {
+      this.#requests += 1
+      if (!this.#http.listening) {
+        socket.destroy()
+      } else if (this.#isAllowed(request)) {
         this.#sockets.handleUpgrade(request, socket, head, (opened) => this.#open(opened, request))
       } else {
         socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\n\r\n')
@@ -99,17 +105,38 @@ export class DevComfy implements Closable {
       server.#http.once('error', reject)
       server.#http.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve)
     })
+    const { address, port } = server.#http.address() as AddressInfo
+    server.#address = `${address.includes(':') ? `[${address}]` : address}:${port}`
     return server
   }
 
   /** Host and port. */
   get address(): string {
-    const { address, port } = this.#http.address() as AddressInfo
-    return `${address.includes(':') ? `[${address}]` : address}:${port}`
+    return this.#address
   }
 
   get sockets(): number {
     return this.#clients.size
+  }
+
+  /** Requests and sockets since the start. */
+  get requests(): number {
+    return this.#requests
+  }
+
+  /** Prompts that wait or run. */
+  get remaining(): number {
+    return this.#worker.remaining
+  }
+
+  /** Prompts that ended well. */
+  get succeeded(): number {
+    return this.#worker.succeeded
+  }
+
+  /** How often memory was freed on request. */
+  get frees(): number {
+    return this.#worker.frees
   }
 
   /** How many models were taken into memory since the start. */
@@ -139,11 +166,12 @@ export class DevComfy implements Closable {
   }
 
   async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#http.close(resolve))
     this.#worker.close()
     this.dropSockets()
     this.#sockets.close()
     this.#http.closeAllConnections()
-    await new Promise((resolve) => this.#http.close(resolve))
+    await closed
   }
 
   #isAllowed(request: IncomingMessage): boolean {
@@ -190,6 +218,7 @@ export class DevComfy implements Closable {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.#requests += 1
     try {
       const reply = this.#isAllowed(request) ? await this.#route(request) : { status: 401 }
       await this.#answer(reply, response)

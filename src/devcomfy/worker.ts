@@ -62,6 +62,8 @@ export class PromptWorker {
   readonly history = new Map<string, unknown>()
   /** How many models were taken into memory since the start. */
   loads = 0
+  frees = 0
+  succeeded = 0
   readonly #options: WorkerOptions
   readonly #pending: QueueItem[] = []
   #running: QueueItem | undefined
@@ -121,6 +123,7 @@ export class PromptWorker {
   }
 
   free(): void {
+    this.frees += 1
     this.#models.clear()
     this.#cache.clear()
   }
@@ -214,6 +217,7 @@ export class PromptWorker {
         if (known === undefined) this.#finish(item, nodeId, states)
       }
       say('execution_success', {})
+      this.succeeded += 1
     } catch (error) {
       status = 'error'
       const node = {

@@ -41,6 +41,9 @@ export interface ComfyStats {
   }[]
 }
 
+/** Of a server that has not been asked yet. */
+export const NOTHING_KNOWN: ComfyStats = { version: 'unknown', devices: [] }
+
 export interface Submitted {
   readonly promptId: string
   readonly refused: readonly ComfyNodeError[]

@@ -51,6 +51,8 @@ export class ComfyClient implements ComfyRunner {
   readonly #graceMs: number
   readonly #runTimeoutMs: number
   readonly #watches = new Map<string, PromptWatch>()
+  readonly #closing = new AbortController()
+  readonly #running = new Set<Promise<unknown>>()
   /** The prompt that the server last spoke of: previews of the older type belong to it. */
   #current: string | undefined
 
@@ -83,6 +85,25 @@ export class ComfyClient implements ComfyRunner {
   }
 
   async run(workflow: Workflow, options: ComfyRunOptions): Promise<ComfyRun> {
+    const both = new AbortController()
+    const stop = (signal: AbortSignal) => () => both.abort(signal.reason)
+    const ends = [options.signal, this.#closing.signal].map((signal) => {
+      const listener = stop(signal)
+      if (signal.aborted) listener()
+      signal.addEventListener('abort', listener, { once: true })
+      return () => signal.removeEventListener('abort', listener)
+    })
+    const run = this.#run(workflow, { ...options, signal: both.signal })
+    this.#running.add(run)
+    try {
+      return await run
+    } finally {
+      this.#running.delete(run)
+      for (const end of ends) end()
+    }
+  }
+
+  async #run(workflow: Workflow, options: ComfyRunOptions): Promise<ComfyRun> {
     const { signal } = options
     signal.throwIfAborted()
     const startedAt = this.#clock.monotonic()
@@ -137,7 +158,10 @@ export class ComfyClient implements ComfyRunner {
     if (running.includes(promptId)) await this.api.interrupt(promptId, signal)
   }
 
+  /** Ends the runs that are not done, their prompts cancelled, and closes the socket. */
   async close(): Promise<void> {
+    this.#closing.abort(new DOMException('the client was closed', 'AbortError'))
+    await Promise.allSettled(this.#running)
     this.#socket.close()
   }
 

@@ -136,6 +136,20 @@ export type ComfyErrorData =
   | { code: 'COMFY_INTERRUPTED'; server: string; promptId: string }
   /** The server knows nothing of a prompt that it took: it was restarted. Run the prompt again. */
   | { code: 'COMFY_PROMPT_LOST'; server: string; promptId: string }
+  /** No server has all that the workflow needs; `nodes` and `models` are what this one lacks. Install them, or leave them out. */
+  | {
+      code: 'COMFY_MISSING'
+      server: string
+      nodes: readonly { readonly nodeId: string; readonly classType: string }[]
+      models: readonly {
+        readonly nodeId: string
+        readonly classType: string
+        readonly input: string
+        readonly name: string
+      }[]
+    }
+  /** None of the servers can be reached: see that one runs, and COMFYUI_SERVERS. */
+  | { code: 'COMFY_NO_SERVER'; servers: readonly string[] }
   /** The prompt did not end in its time; it was removed and interrupted. */
   | { code: 'COMFY_RUN_TIMEOUT'; server: string; promptId: string; timeoutMs: number }
 

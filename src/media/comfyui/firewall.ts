@@ -25,6 +25,18 @@ export interface FirewallOptions {
   readonly urls?: UrlRules
 }
 
+/** What a workflow asks of a server. */
+export interface WorkflowNeeds {
+  /** The most frames that a node makes. */
+  readonly frames: number
+  /** Pixels of the largest frame. */
+  readonly framePixels: number
+  /** Names of model files, sorted. */
+  readonly models: readonly string[]
+}
+
+const NOTHING: Extent = { width: 0, height: 0, frames: 0 }
+
 /** Deeper than graph, node, inputs, link is no API format. */
 const MAX_NESTING = 5
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_:-]{0,63}$/
@@ -72,6 +84,25 @@ export class WorkflowFirewall {
   /** Everything wrong with a workflow; empty for a good one. */
   problems(value: unknown): readonly WorkflowProblem[] {
     return this.#inspect(value).problems
+  }
+
+  /** How much work a checked workflow is, and the models that it loads. */
+  needsOf(workflow: Workflow): WorkflowNeeds {
+    const nodes = new Map(Object.entries(workflow))
+    const extents = [...this.#extents(nodes, inOrder(nodes)).values()]
+    const models = Object.values(workflow).flatMap((node) =>
+      Object.entries(this.#rules.get(node.class_type)?.inputs ?? {}).flatMap(([input, kind]) =>
+        kind.replace('?', '') === 'model' && Object.hasOwn(node.inputs, input)
+          ? [String(node.inputs[input])]
+          : [],
+      ),
+    )
+    const most = (of: (extent: Extent) => number) => Math.max(1, ...extents.map(of))
+    return {
+      frames: most((extent) => extent.frames),
+      framePixels: most((extent) => extent.width * extent.height),
+      models: [...new Set(models)].sort(),
+    }
   }
 
   #inspect(value: unknown): {
@@ -235,6 +266,21 @@ export class WorkflowFirewall {
     }
   }
 
+  #extents(
+    nodes: ReadonlyMap<string, WorkflowNode>,
+    order: readonly string[],
+  ): ReadonlyMap<string, Extent> {
+    const extents = new Map<string, Extent>()
+    for (const nodeId of order) {
+      const node = nodes.get(nodeId)
+      const rule = node && this.#rules.get(node.class_type)
+      if (node === undefined || rule === undefined) continue
+      const sourceOf = (id: string) => extents.get(id) ?? NOTHING
+      extents.set(nodeId, extentOf(node, rule, this.#limits, sourceOf))
+    }
+    return extents
+  }
+
   /** What only the whole graph shows: circles, its longest chain, and what it adds up to. */
   #inspectShape(nodes: ReadonlyMap<string, WorkflowNode>, problems: WorkflowProblem[]): void {
     const limits = this.#limits
@@ -244,8 +290,7 @@ export class WorkflowFirewall {
       const message = 'the node is in a circle of links, or depends on one'
       problems.push({ code: 'WORKFLOW_CYCLE', nodeId, message })
     }
-    const none: Extent = { width: 0, height: 0, frames: 0 }
-    const extents = new Map<string, Extent>()
+    const extents = this.#extents(nodes, order)
     const lengths = new Map<string, number>()
     const reported = new Set<WorkflowProblemCode>()
     let steps = 0
@@ -255,9 +300,7 @@ export class WorkflowFirewall {
       if (node === undefined) continue
       const length = 1 + Math.max(0, ...sourcesOf(node).map((id) => lengths.get(id) ?? 0))
       lengths.set(nodeId, length)
-      const extent =
-        rule === undefined ? none : extentOf(node, rule, limits, (id) => extents.get(id) ?? none)
-      extents.set(nodeId, extent)
+      const extent = extents.get(nodeId) ?? NOTHING
       for (const [input, kind] of Object.entries(rule?.inputs ?? {})) {
         const value = Object.hasOwn(node.inputs, input) ? node.inputs[input] : undefined
         if (kind.replace('?', '') === 'steps' && isInteger(value, 1)) steps += value

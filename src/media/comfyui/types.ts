@@ -23,6 +23,11 @@ export interface ComfyRun {
   readonly refused: readonly ComfyNodeError[]
   /** The server had every result from an earlier run. The files are then those of that run. */
   readonly cached: boolean
+  /**
+   * How the workflow was changed because memory ran out: the decoder worked in `tiles`, or its batches
+   * were halved (`batch`: fewer clips). Absent as a rule.
+   */
+  readonly reduced?: 'tiles' | 'batch'
   /** From submission to the end, in milliseconds, waiting in the server's queue included. */
   readonly durationMs: number
 }
