@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
-import { type Axon, type AxonOptions, createAxon, serve } from 'subreel/axon'
+import { type Axon, type AxonOptions, createAxon, FLOOD_LIMITS, serve } from 'subreel/axon'
 import { LengthCheck, prepareRequest } from 'subreel/protocol'
 import { signerFromUri, verifySignature } from 'subreel/wallet'
 import { KEYS, PeerMap } from '../support/axon.js'
@@ -174,5 +174,21 @@ describe('a flood of forged requests', () => {
     assert.ok(verified <= 11 + 20 + refill, `${verified} signatures checked`)
     assert.equal(await ask(honest, hello()), 200)
     honest.destroy()
+  })
+
+  it('is closed before Node makes streams of its connections', async () => {
+    const refusedPerAddress = { perSecond: 1, burst: 5 }
+    const limits = { ...FLOOD_LIMITS, refusedPerAddress, shunMs: 600_000 }
+    const port = await listening({ floodLimits: limits })
+    const server = axons.at(-1)?.app.server
+    assert.ok(server !== undefined)
+    let status = -1
+    while (status !== 0)
+      status = await askOnce(port, 'GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n', ATTACKER)
+    const streams: (string | undefined)[] = []
+    server.on('connection', ({ remoteAddress }) => streams.push(remoteAddress))
+    for (let i = 0; i < 20; i += 1) assert.equal(await askOnce(port, hello(), ATTACKER), 0)
+    assert.equal(await askOnce(port, hello()), 200)
+    assert.deepEqual(streams, ['127.0.0.1'])
   })
 })
