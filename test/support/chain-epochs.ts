@@ -57,8 +57,9 @@ export async function simulateEpochs(epochs: number, mode: EpochsMode): Promise<
   await using second = await FlakyProxy.before(net.url)
   await using chain = clientOf([net], {
     endpoints: [first.url, second.url],
-    requestTimeoutMs: 400,
-    connectTimeoutMs: 1_000,
+    // Long enough for a machine that is busy: metadata takes a while to read.
+    requestTimeoutMs: 2_000,
+    connectTimeoutMs: 2_000,
   })
   let set = 0
   let zeros = 0
