@@ -11,11 +11,10 @@ type OnConnection = (status: number, connection: RawConnection | undefined) => v
 /**
  * Closes connections of unwanted addresses as they are accepted.
  *
- * A stream costs ten times the system call that accepted its connection, and a flood over ever new
- * connections pays it each time. Node has a public way to refuse earlier only from 22.13 on (the
- * `blockList` of a server, to which addresses can be added but not taken away), so this one puts
- * itself before the handle's callback. Where there is no such handle, nothing changes: whoever calls
- * this still has to look at each socket.
+ * Making a stream of a connection costs more than accepting it, and a flood over ever new connections
+ * pays that each time. Node 20 has no public way to refuse earlier (a server's `blockList` is newer, and
+ * can only grow), so this puts itself before the handle's callback. Where there is no such
+ * handle nothing changes: whoever calls this still has to look at each socket.
  */
 export function refuseBeforeStream(server: Server, refuses: (address: string) => boolean): void {
   const { _handle: handle } = server as unknown as {
