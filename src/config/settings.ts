@@ -526,6 +526,21 @@ export const SETTINGS = {
     for: NEURONS,
     help: 'Bearer tokens, one per server in the same order; an empty one for a server without.',
   }),
+  'comfyui.models': setting({
+    schema: list(),
+    for: NEURONS,
+    help: 'Model files that workflows may load; every safetensors and GGUF file when absent.',
+  }),
+  'comfyui.nodes': setting({
+    schema: text(),
+    for: NEURONS,
+    help: 'JSON file of rules for node classes that workflows may use besides the shipped ones (docs/reference/comfyui.md).',
+  }),
+  'comfyui.warm_up': setting({
+    schema: list(),
+    for: ['miner'],
+    help: 'Workflows whose models ComfyUI servers load before the first task comes.',
+  }),
   'database.url': setting({
     env: 'DATABASE_URL',
     schema: secretUrl('postgres', 'postgresql', 'file'),

@@ -13,7 +13,9 @@ import {
 } from '../engines/index.js'
 import { GuardedFetcher } from '../lib/http/index.js'
 import type { Logger } from '../lib/log.js'
-import { DEFAULT_COMFY_SERVER, openComfyRunner } from '../media/comfyui/index.js'
+import type { Registry } from '../lib/metrics.js'
+import { type ComfyWarmUp, DEFAULT_COMFY_SERVER, openComfyPool } from '../media/comfyui/index.js'
+import { SHIPPED_WORKFLOWS, WorkflowStore } from '../workflows/index.js'
 
 /** The engines of this process, one per kind of work, each made when its lane opens. */
 export interface MinerEngines {
@@ -23,7 +25,7 @@ export interface MinerEngines {
 }
 
 /** The engines that the settings ask for. */
-export function configuredEngines(config: Config, log: Logger): MinerEngines {
+export function configuredEngines(config: Config, log: Logger, registry?: Registry): MinerEngines {
   const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
   const { device } = config
   return {
@@ -38,16 +40,25 @@ export function configuredEngines(config: Config, log: Logger): MinerEngines {
         log,
       }),
     generate: async () => {
-      const { runner, deviceOf } = openComfyRunner({
+      const runner = await openComfyPool({
         servers: config['comfyui.servers'] ?? [DEFAULT_COMFY_SERVER],
         tokens: config['comfyui.tokens'] ?? [],
+        models: config['comfyui.models'],
+        nodesFile: config['comfyui.nodes'],
+        warmUps: await warmUps(config),
+        ...(registry === undefined ? {} : { registry }),
         log,
       })
       const fetcher = new GuardedFetcher({
         allowPrivate: config['allow-private-urls'],
         allowHttp: config['allow-http-urls'],
       })
-      return new GenerateEngine({ runner, fetcher, tools, deviceOf })
+      return new GenerateEngine({
+        runner,
+        fetcher,
+        tools,
+        deviceOf: (server) => runner.deviceOf(server),
+      })
     },
     compress: () =>
       createCompressor({
@@ -58,4 +69,12 @@ export function configuredEngines(config: Config, log: Logger): MinerEngines {
         log,
       }),
   }
+}
+
+/** Workflows whose models ComfyUI servers load before the first task comes. */
+async function warmUps(config: Config): Promise<readonly ComfyWarmUp[]> {
+  const names = config['comfyui.warm_up'] ?? []
+  if (names.length === 0) return []
+  const store = await WorkflowStore.open(SHIPPED_WORKFLOWS, config['workflows.folder'])
+  return names.map((name) => ({ workflow: store.get(name).workflow }))
 }

@@ -52,7 +52,11 @@ export async function startMiner(
   const worker =
     role === 'axon'
       ? undefined
-      : await openWorker(shared, offer, parts.engines ?? configuredEngines(config, context.log))
+      : await openWorker(
+          shared,
+          offer,
+          parts.engines ?? configuredEngines(config, context.log, context.registry),
+        )
   const axon = role === 'worker' ? undefined : await openMinerAxon(shared, offer, externalIp, parts)
   if (role !== 'worker' && config['deleter.in_miner']) startDeleter(shared)
   const graceMs = config['shutdown.grace_seconds'] * 1_000

@@ -96,6 +96,8 @@ export interface ComfyNodeError {
 export type ComfyErrorData =
   /** An address of a ComfyUI server cannot be used: write it as host, host:port or http(s)://host:port/path. */
   | { code: 'COMFY_SERVER_BAD'; index: number; problem: string }
+  /** The file of rules for further node classes cannot be used: correct it, as docs/reference/comfyui.md says. */
+  | { code: 'COMFY_NODES_BAD'; file: string }
   /** The server could not be reached, or the connection broke: see that it runs and listens there. */
   | { code: 'COMFY_UNREACHABLE'; server: string; call: string }
   /** The server did not answer a call in time: it may be overloaded. */

@@ -7,7 +7,12 @@ export { type FetchedInputs, fetchInputs } from './inputs.js'
 export { DEFAULT_LIMITS, type WorkflowLimits } from './limits.js'
 export { type Missing, type MissingModel, type MissingNode, missingFrom } from './missing.js'
 export { type InputKind, type NodeRule, SHIPPED_NODES } from './node-rules.js'
-export { DEFAULT_COMFY_SERVER, type OpenComfyOptions, openComfyRunner } from './open.js'
+export {
+  DEFAULT_COMFY_SERVER,
+  type OpenComfyOptions,
+  openComfyPool,
+  readNodeRules,
+} from './open.js'
 export {
   ComfyPool,
   type ComfyPoolModules,

@@ -1,9 +1,14 @@
-import { must } from '../../lib/errors.js'
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { describeError } from '../../lib/errors.js'
 import type { Logger } from '../../lib/log.js'
+import type { Registry } from '../../lib/metrics.js'
 import type { Secret } from '../../lib/secret.js'
-import { ComfyClient } from './client.js'
+import { ComfyError } from './errors.js'
+import { WorkflowFirewall } from './firewall.js'
+import type { NodeRule } from './node-rules.js'
+import { ComfyPool, type ComfyWarmUp } from './pool.js'
 import { parseComfyServers } from './server.js'
-import type { ComfyRunner } from './types.js'
 
 /** Where ComfyUI is when nobody says so. */
 export const DEFAULT_COMFY_SERVER = '127.0.0.1:8188'
@@ -11,16 +16,53 @@ export const DEFAULT_COMFY_SERVER = '127.0.0.1:8188'
 export interface OpenComfyOptions {
   readonly servers: readonly string[]
   readonly tokens: readonly Secret<string>[]
+  /** Model files that workflows may load; every safe one when absent. */
+  readonly models?: readonly string[] | undefined
+  /** JSON file of rules for further node classes. */
+  readonly nodesFile?: string | undefined
+  readonly warmUps?: readonly ComfyWarmUp[]
+  readonly registry?: Registry
   readonly log: Logger
 }
 
-/** Runs workflows on the servers that settings name. @throws ComfyError COMFY_SERVER_BAD */
-export function openComfyRunner(options: OpenComfyOptions): {
-  readonly runner: ComfyRunner
-  /** Name of a server's graphics card, where known. */
-  readonly deviceOf: (server: string) => string | undefined
-} {
-  const [server] = parseComfyServers(options.servers, options.tokens)
-  const runner = new ComfyClient({ server: must(server, 'server'), log: options.log })
-  return { runner, deviceOf: () => undefined }
+/**
+ * Runs workflows on the servers that settings name, each past the firewall first.
+ * @throws ComfyError COMFY_SERVER_BAD, COMFY_NODES_BAD
+ */
+export async function openComfyPool(options: OpenComfyOptions): Promise<ComfyPool> {
+  const { servers, tokens, models, nodesFile, warmUps, registry, log } = options
+  const nodes = nodesFile === undefined ? {} : await readNodeRules(nodesFile)
+  const firewall = new WorkflowFirewall({ models: models ?? 'any', nodes })
+  return new ComfyPool(
+    {
+      servers: parseComfyServers(servers, tokens),
+      ...(warmUps === undefined ? {} : { warmUps }),
+    },
+    { firewall, log, ...(registry === undefined ? {} : { registry }) },
+  )
+}
+
+const nodesSchema: z.ZodType<Record<string, NodeRule>> = z.record(
+  z.string(),
+  z.strictObject({
+    inputs: z.record(z.string(), z.string().min(1)),
+    outputs: z.array(z.string()),
+    saves: z.boolean().exactOptional(),
+    joins: z.boolean().exactOptional(),
+    enlarges: z.number().min(1).exactOptional(),
+    loadsImage: z.boolean().exactOptional(),
+  }),
+)
+
+/** Rules for node classes, as the firewall takes them, from a JSON file. @throws ComfyError COMFY_NODES_BAD */
+export async function readNodeRules(file: string): Promise<Readonly<Record<string, NodeRule>>> {
+  try {
+    return nodesSchema.parse(JSON.parse(await readFile(file, 'utf8')))
+  } catch (cause) {
+    throw new ComfyError(
+      { code: 'COMFY_NODES_BAD', file },
+      `${file} is no list of rules for node classes: ${describeError(cause).slice(0, 500)}`,
+      { cause },
+    )
+  }
 }

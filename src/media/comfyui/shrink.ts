@@ -35,7 +35,7 @@ export function warmUpOf(workflow: Workflow): Workflow {
         inputs: Object.fromEntries(
           Object.entries(node.inputs).map(([name, value]) => [
             name,
-            typeof value === 'number' ? (least[name] ?? value) : value,
+            ['number', 'bigint'].includes(typeof value) ? (least[name] ?? value) : value,
           ]),
         ),
       },

@@ -1,8 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { GuardedFetcher } from '../../lib/http/index.js'
-import type { Logger } from '../../lib/log.js'
-import type { Secret } from '../../lib/secret.js'
-import { openComfyRunner } from '../../media/comfyui/index.js'
+import { type OpenComfyOptions, openComfyPool } from '../../media/comfyui/index.js'
 import type { MediaTools } from '../../media/index.js'
 import { ScoringError } from '../errors.js'
 import {
@@ -14,9 +12,7 @@ import { type DeviceChoice, MetricsError } from '../metrics/index.js'
 import { type Calibration, calibrationSchema } from './calibration.js'
 import { GenerationVerifier } from './verifier.js'
 
-export interface GenerationVerifierOptions {
-  readonly servers: readonly string[]
-  readonly tokens: readonly Secret<string>[]
+export interface GenerationVerifierOptions extends OpenComfyOptions {
   readonly device: DeviceChoice
   /** Exported models of the operator's own; ImageBind is used when it is among them. */
   readonly modelsFolder?: string | undefined
@@ -25,7 +21,6 @@ export interface GenerationVerifierOptions {
   /** Rules for URLs inside workflows. */
   readonly urls: { readonly allowPrivate: boolean; readonly allowHttp: boolean }
   readonly tools: MediaTools
-  readonly log: Logger
 }
 
 export interface OpenVerifier {
@@ -44,7 +39,8 @@ export async function createGenerationVerifier(
     { event: 'embedder.chosen', name: embedder.name, hears: embedder.hears },
     'chose how generated videos are compared',
   )
-  const { runner, deviceOf } = openComfyRunner(options)
+  const runner = await openComfyPool(options)
+  const deviceOf = (server: string) => runner.deviceOf(server)
   const fetcher = new GuardedFetcher(urls)
   return {
     verifier: new GenerationVerifier({ runner, fetcher, embedder, tools, calibration, deviceOf }),

@@ -49,7 +49,7 @@ export interface OpenGenerationModules {
 /** The duty that plays rounds of generation, and the models and servers that judge them. */
 export async function openGeneration(
   config: Config,
-  { clock, log, resources }: DaemonContext,
+  { clock, log, registry, resources }: DaemonContext,
   modules: OpenGenerationModules,
 ): Promise<Duty[]> {
   const { generated, corpus, network, miners, rounds, ledger } = modules
@@ -57,6 +57,9 @@ export async function openGeneration(
   const { verifier, close } = await createGenerationVerifier({
     servers: config['comfyui.servers'] ?? DEFAULT_SERVERS,
     tokens: config['comfyui.tokens'] ?? [],
+    models: config['comfyui.models'],
+    nodesFile: config['comfyui.nodes'],
+    registry,
     device: config.device as DeviceChoice,
     modelsFolder: config['models.folder'],
     calibrationFile: config['generation.calibration'],
