@@ -172,7 +172,7 @@ export const SETTINGS = {
   'neuron.timeout': setting({
     schema: number({ min: 1, max: 3600 }),
     for: ['validator'],
-    help: 'Seconds a miner has for a task; from frames and pixels when absent.',
+    help: 'Seconds a miner has for a task; when absent 40 for upscaling, 120 for compression, 600 for generation.',
   }),
   'neuron.epoch_length': setting({
     schema: int({ min: 1, max: 100_000 }),
@@ -793,6 +793,12 @@ export const SETTINGS = {
     default: '0.1',
     for: ['validator'],
     help: 'Share of organic tasks that go first to a random miner.',
+  }),
+  'organic.sample': setting({
+    schema: number({ min: 0, max: 1 }),
+    default: '0.1',
+    for: ['validator'],
+    help: "Share of users' completed tasks that are judged and count for the miner.",
   }),
   'scorer.host': setting({
     schema: text(),

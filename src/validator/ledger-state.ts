@@ -47,7 +47,7 @@ export class LedgerState {
         task: row.kind as TaskKind,
         taskId: roundId,
         atMs: blockTimeMs(block),
-        origin: 'synthetic',
+        origin: roundId.startsWith('organic-') ? 'organic' : 'synthetic',
         outcome: {
           kind: 'scored',
           score: row.score,

@@ -3,13 +3,7 @@ import { toUid, type Uid } from '../protocol/index.js'
 import { LEDGER_RULES, type LedgerRules } from '../scoring/ledger.js'
 import { type TaskKind, VIDEO_CODECS } from '../scoring/types.js'
 import { WEIGHTS, type WeightConfig } from '../scoring/weights.js'
-import {
-  DEFAULT_PLAN_SETTINGS,
-  type PlanSettings,
-  ROUND_KINDS,
-  type RoundKind,
-  type RoundPlan,
-} from './plan.js'
+import { DEFAULT_PLAN_SETTINGS, type PlanSettings, ROUND_KINDS, type RoundKind } from './plan.js'
 
 /** Kinds of synthetic rounds on clips that the settings ask for. @throws ConfigError */
 export function roundKinds(config: Config): RoundKind[] {
@@ -58,11 +52,11 @@ export function planSettings(config: Config): PlanSettings {
   }
 }
 
-const DEFAULT_TIMEOUT_SECONDS = { compression: 120, upscaling: 40 } as const
+const DEFAULT_TIMEOUT_SECONDS = { compression: 120, upscaling: 40, generation: 600 } as const
 
-/** Time a miner has for a round's task, in milliseconds. */
-export function roundTimeoutMs(config: Config, plan: RoundPlan): number {
-  return (config['neuron.timeout'] ?? DEFAULT_TIMEOUT_SECONDS[plan.task.kind]) * 1_000
+/** Time a miner has for a task, in milliseconds: for rounds and users alike. */
+export function minerTimeoutMs(config: Config, kind: keyof typeof DEFAULT_TIMEOUT_SECONDS): number {
+  return (config['neuron.timeout'] ?? DEFAULT_TIMEOUT_SECONDS[kind]) * 1_000
 }
 
 const HOUR_MS = 3_600_000

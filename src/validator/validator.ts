@@ -37,12 +37,13 @@ import { LedgerState } from './ledger-state.js'
 import { createMetrics } from './metrics.js'
 import { DendriteMinerClient } from './miner-client.js'
 import { Network } from './network.js'
+import { OrganicSampler } from './organic/sample.js'
 import {
   invalidSetting,
   ledgerRules,
+  minerTimeoutMs,
   planSettings,
   roundKinds,
-  roundTimeoutMs,
   weightPolicy,
 } from './policy.js'
 import { RoundRunner } from './round.js'
@@ -139,7 +140,7 @@ export async function startValidator(
     {
       netuid,
       concurrency: 256,
-      timeoutMs: (plan) => roundTimeoutMs(config, plan),
+      timeoutMs: (plan) => minerTimeoutMs(config, plan.task.kind),
       ...(tempDir === undefined ? {} : { tempDir }),
     },
     {
@@ -162,6 +163,8 @@ export async function startValidator(
       maxMiners: config['organic.max_miners'],
       hedgeMs: config['organic.hedge_seconds'] * 1_000,
       exploration: config['organic.exploration'],
+      sample: config['organic.sample'],
+      minerTimeoutMs: (kind) => minerTimeoutMs(config, kind),
       ...(tempDir === undefined ? {} : { tempDir }),
     },
     {
@@ -171,6 +174,9 @@ export async function startValidator(
       client,
       fetcher,
       check: (path, signal) => checkPlayable(path, tools, signal),
+      payloads,
+      sampler: new OrganicSampler({ network, rounds, ledger, judge }),
+      metrics,
       workflows,
       ledger,
       consensus,

@@ -1,22 +1,35 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Chain, Metagraph, Neuron } from '#src/chain/types.js'
+import { FetchError } from '#src/lib/http/index.js'
 import { silentLog } from '#src/lib/log.js'
+import { createRegistry } from '#src/lib/metrics.js'
 import { SeededRng } from '#src/lib/rng.js'
 import { toBlockNumber, toNetuid, toUid } from '#src/protocol/units.js'
-import { LEDGER_RULES } from '#src/scoring/ledger.js'
+import { LEDGER_RULES, standingOf } from '#src/scoring/ledger.js'
 import { OrganicDuty } from '#src/validator/duties/organic.js'
 import { LedgerState } from '#src/validator/ledger-state.js'
+import { createMetrics } from '#src/validator/metrics.js'
 import { Network } from '#src/validator/network.js'
+import { OrganicSampler } from '#src/validator/organic/sample.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
+import { RoundStore } from '#src/validator/state/rounds.js'
 import { TaskStore } from '#src/validator/state/tasks.js'
 import { WorkflowStore, WorkflowTemplate } from '#src/workflows/index.js'
 import { FakeClock } from '../support/fake-clock.js'
-import { answers, fails, hangs, MemoryFetcher, MemoryMiners } from '../support/validator-fakes.js'
+import {
+  answers,
+  fails,
+  hangs,
+  MemoryFetcher,
+  MemoryJudge,
+  MemoryMiners,
+  MemoryPayloads,
+} from '../support/validator-fakes.js'
 
 const NOISE = { '1': { class_type: 'ImageAddNoise', inputs: { seed: 0 } } }
 const NAMES = ['best', 'second', 'third'] as const
@@ -28,6 +41,12 @@ let client: MemoryMiners
 let duty: OrganicDuty
 let tempDir: string
 let agreed: Map<string, number>
+let payloads: MemoryPayloads
+let judge: MemoryJudge
+let judged: number | Error
+let ledger: LedgerState
+
+const gone = new FetchError({ code: 'FETCH_STATUS', status: 404 }, 'the server answered 404')
 
 function neuron(hotkey: string, uid: number): Neuron {
   return {
@@ -46,6 +65,9 @@ beforeEach(async () => {
   tasks = new TaskStore(db, clock)
   client = new MemoryMiners()
   agreed = new Map()
+  payloads = new MemoryPayloads()
+  judged = 0.75
+  judge = new MemoryJudge(() => judged)
   const miners = new MinerStore(db, clock, 85)
   const neurons = NAMES.map(neuron)
   await miners.sync(neurons)
@@ -58,7 +80,7 @@ beforeEach(async () => {
     blockHash: '0x',
     neurons,
   } satisfies Metagraph)
-  const ledger = new LedgerState(LEDGER_RULES)
+  ledger = new LedgerState(LEDGER_RULES)
   ledger.add(
     'r',
     1,
@@ -72,14 +94,29 @@ beforeEach(async () => {
     })),
   )
   duty = new OrganicDuty(
-    { everyMs: 1000, concurrency: 8, maxMiners: 3, hedgeMs: 5_000, exploration: 0, tempDir },
+    {
+      ...{ everyMs: 1000, concurrency: 8, maxMiners: 3, hedgeMs: 5_000, exploration: 0, tempDir },
+      sample: 1,
+      minerTimeoutMs: () => 40_000,
+    },
     {
       network,
       miners,
       tasks,
       client,
-      fetcher: new MemoryFetcher(),
-      check: async (path) => ({ ok: !path.includes('bad'), reason: 'bad' }),
+      fetcher: new MemoryFetcher((url) => (url.includes('gone') ? gone : undefined)),
+      // The file's content is the URL it came from.
+      check: async (path) => {
+        const url = await readFile(path, 'utf8')
+        return {
+          ok: !url.includes('bad'),
+          reason: 'bad',
+          durationSeconds: url.includes('short') ? 1 : 10,
+        }
+      },
+      payloads,
+      sampler: new OrganicSampler({ network, rounds: new RoundStore(db, clock), ledger, judge }),
+      metrics: createMetrics(createRegistry()),
       workflows: new WorkflowStore([
         new WorkflowTemplate('noise', NOISE, {
           seed: { node_id: '1', input_name: 'seed' },
@@ -99,15 +136,19 @@ afterEach(async () => {
   await rm(tempDir, { recursive: true })
 })
 
-async function serve(params: unknown = { url: 'https://a.example/in.mp4' }, kind = 'compression') {
+async function serve(
+  params: unknown = { url: 'https://a.example/in.mp4' },
+  kind = 'compression',
+  timeoutSeconds = 60,
+  { signal } = new AbortController(),
+) {
   await tasks.add({
     taskId: 't',
     kind,
     origin: 'organic',
     params,
-    timeoutSeconds: 60,
+    timeoutSeconds,
   })
-  const { signal } = new AbortController()
   await duty.run(signal, signal)
 }
 
@@ -119,13 +160,100 @@ describe('organic tasks', () => {
     const task = await tasks.get('t')
     assert.deepEqual(
       [task?.status, task?.minerHotkey, task?.resultUrl],
-      ['completed', 'best', 'https://a.example/out.mp4'],
+      ['scored', 'best', 'https://a.example/out.mp4'],
     )
     assert.deepEqual(
       client.asked.map(({ hotkey }) => hotkey),
       ['best'],
     )
     assert.deepEqual(await readdir(tempDir), [])
+  })
+
+  it('look to miners as rounds do: our own URL, never the one of the user', async () => {
+    client.behaviours.set('best', answers('https://a.example/out.mp4'))
+    await serve()
+    await duty.idle()
+    const [asked] = client.asked
+    assert.ok(asked?.task.kind === 'compression')
+    assert.match(asked.task.url, /^https:\/\/store\.example\//)
+    assert.equal(payloads.live.size, 0, 'and it is removed when the task is done')
+  })
+
+  it('count for the miner when they are sampled, once', async () => {
+    client.behaviours.set('third', answers('https://a.example/out.mp4'))
+    agreed.set('third', 1)
+    const third = 'third' as Neuron['hotkey']
+    const before = standingOf(ledger.current, third, 'compression')
+    await serve()
+    await duty.idle()
+    const after = standingOf(ledger.current, third, 'compression')
+    assert.equal(after.scored, before.scored + 1)
+    assert.equal(after.rows[0]?.origin, 'organic')
+    const [row] = await new RoundStore(db, clock).history(85, 1)
+    assert.deepEqual([row?.hotkey, row?.score, row?.roundId], ['third', 0.75, 'organic-t'])
+  })
+
+  it('lower nobody when the sample cannot be judged', async () => {
+    judged = new Error('out of memory')
+    client.behaviours.set('best', answers('https://a.example/out.mp4'))
+    await serve()
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.status, 'completed')
+    assert.deepEqual(await new RoundStore(db, clock).history(85, 1), [])
+  })
+
+  it('take no answer of another length than the source', async () => {
+    client.behaviours.set('best', answers('https://a.example/short.mp4'))
+    client.behaviours.set('second', answers('https://a.example/out.mp4'))
+    await serve()
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.minerHotkey, 'second')
+  })
+
+  it('fail with a code when their video cannot be fetched', async () => {
+    await serve({ url: 'https://a.example/gone.mp4' })
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.errorCode, 'TASK_SOURCE_UNREACHABLE')
+    assert.equal(client.asked.length, 0)
+    assert.deepEqual(await readdir(tempDir), [])
+  })
+
+  it('are tried again after a fault of ours, a few times', async () => {
+    payloads.publish = async () => {
+      throw new Error('the disk is full')
+    }
+    await serve()
+    await duty.idle()
+    const once = await tasks.get('t')
+    assert.deepEqual([once?.status, once?.retryCount], ['pending', 1])
+    const { signal } = new AbortController()
+    for (let i = 0; i < 2; i += 1) {
+      await duty.run(signal, signal)
+      await duty.idle()
+    }
+    assert.equal((await tasks.get('t'))?.errorCode, 'TASK_INTERRUPTED')
+  })
+
+  it('wait for the next start when this one ends before an answer came', async () => {
+    for (const name of NAMES) client.behaviours.set(name, hangs)
+    const stop = new AbortController()
+    await serve(undefined, 'compression', 60, stop)
+    while (client.asked.length < 1) await new Promise((resolve) => setImmediate(resolve))
+    stop.abort()
+    await duty.idle()
+    assert.equal((await tasks.get('t'))?.status, 'processing')
+    assert.equal(await tasks.recover(), 1)
+  })
+
+  it('end as timed out when nobody answers in time', async () => {
+    for (const name of NAMES) client.behaviours.set(name, hangs)
+    // The deadline of a task alone would not keep a process alive.
+    const alive = setInterval(() => {}, 50)
+    await serve(undefined, 'compression', 0.2)
+    await duty.idle()
+    clearInterval(alive)
+    const task = await tasks.get('t')
+    assert.deepEqual([task?.status, task?.errorCode], ['timeout', 'TASK_TIMEOUT'])
   })
 
   it('go to whom validators agree on before whom we alone have seen', async () => {

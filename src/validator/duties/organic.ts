@@ -1,67 +1,33 @@
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { z } from 'zod'
-import type { Clock } from '../../lib/clock.js'
-import { describeError, isAbort } from '../../lib/errors.js'
+import { type Clock, Deadline } from '../../lib/clock.js'
+import { describeError, SubnetError } from '../../lib/errors.js'
 import type { Logger } from '../../lib/log.js'
 import type { Rng } from '../../lib/rng.js'
 import { standingOf } from '../../scoring/ledger.js'
-import { VIDEO_CODECS } from '../../scoring/types.js'
-import { type WorkflowStore, WorkflowStoreError, workflowSchema } from '../../workflows/index.js'
+import { type WorkflowStore, WorkflowStoreError } from '../../workflows/index.js'
 import type { ConsensusView } from '../consensus/view.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
+import type { ValidatorMetrics } from '../metrics.js'
 import type { Network } from '../network.js'
-import type { MinerClient, MinerTarget, MinerTask, ResultFetcher } from '../ports.js'
+import { KIND_NAMES, OrganicParams, type OrganicRequest } from '../organic/params.js'
+import type { OrganicSampler } from '../organic/sample.js'
+import type { MinerClient, MinerTarget, MinerTask, PayloadStore, ResultFetcher } from '../ports.js'
 import type { MinerStore } from '../state/miners.js'
-import type { Task, TaskStore } from '../state/tasks.js'
-
-/** Parameters of an organic task, as a row or the gateway gives them. */
-const OrganicParams = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('compression'),
-    url: z.url(),
-    vmafThreshold: z.number().min(0).max(100).default(90),
-    codec: z.enum(VIDEO_CODECS).default('av1'),
-    mode: z.enum(['CRF', 'VBR']).default('CRF'),
-    targetBitrateMbps: z.number().positive().default(10),
-  }),
-  z.object({
-    kind: z.literal('upscaling'),
-    url: z.url(),
-    taskType: z.string().max(32).default('HD24K'),
-  }),
-  z
-    .object({
-      kind: z.literal('generation'),
-      /** Name of a workflow of this validator's. */
-      workflow: z.string().max(80).optional(),
-      /** What it is filled with, by the names of its mapping: `video_prompt`, `seed`, `image_url` … */
-      values: z
-        .record(z.string().max(64), z.union([z.string().max(20_000), z.number()]))
-        .default({}),
-      /** Instead of a name: a whole workflow in ComfyUI's API format. */
-      workflow_params: workflowSchema.optional(),
-    })
-    .refine(({ workflow, workflow_params }) => (workflow ?? workflow_params) !== undefined, {
-      message: 'name a workflow, or give one as workflow_params',
-    }),
-])
-type OrganicRequest = z.output<typeof OrganicParams>
-
-const KIND_NAMES: Readonly<Record<string, string>> = {
-  generation: 'generate',
-  compression: 'compress',
-  upscaling: 'upscale',
-}
+import { mayMove, type Task, type TaskStore } from '../state/tasks.js'
 
 /** Whether a fetched result is a video worth giving to a user. */
 export type ResultCheck = (
   path: string,
   signal: AbortSignal,
-) => Promise<{ readonly ok: boolean; readonly reason: string }>
+) => Promise<{
+  readonly ok: boolean
+  readonly reason: string
+  readonly durationSeconds: number | undefined
+}>
 
 export interface OrganicOptions {
   readonly everyMs: number
@@ -73,6 +39,10 @@ export interface OrganicOptions {
   readonly hedgeMs: number
   /** Share of tasks whose first miner is drawn at random, 0–1: newcomers must be able to prove themselves. */
   readonly exploration: number
+  /** Share of completed tasks that are judged and recorded, 0–1. */
+  readonly sample: number
+  /** Time that one miner has, the same as in rounds: the deadline is on the wire. */
+  readonly minerTimeoutMs: (kind: MinerTask['kind']) => number
   readonly tempDir?: string
 }
 
@@ -83,6 +53,10 @@ export interface OrganicModules {
   readonly client: MinerClient
   readonly fetcher: ResultFetcher
   readonly check: ResultCheck
+  /** Where a user's video is published for miners: under the same kind of URL as challenges. */
+  readonly payloads: PayloadStore
+  readonly sampler: OrganicSampler
+  readonly metrics: ValidatorMetrics
   readonly workflows: WorkflowStore
   readonly ledger: LedgerState
   /** What validators agree on goes before what we alone have seen. */
@@ -96,7 +70,34 @@ interface Good {
   readonly miner: MinerTarget
   readonly url: string
   readonly sizeBytes: number
+  readonly sha256: string
+  readonly path: string
 }
+
+/** What miners get of a task, and what we know of it. */
+interface Prepared {
+  readonly request: MinerTask
+  /** The user's own video; absent for a video from nothing. */
+  readonly source?: { readonly path: string; readonly durationSeconds: number | undefined }
+  readonly publishedKey?: string
+}
+
+/** Ends a task with a code that the user sees. */
+class TaskFailure extends Error {
+  readonly errorCode: string
+
+  constructor(errorCode: string, detail: string) {
+    super(detail)
+    this.errorCode = errorCode
+  }
+}
+
+/** Times that a task is tried again after a fault of ours. */
+const RETRIES = 2
+const DOWNLOAD_MS = 120_000
+/** A result may be so much longer or shorter than its source: containers round, encoders pad. */
+const DURATION_SHARE = 0.05
+const DURATION_SECONDS = 0.5
 
 /**
  * Takes pending tasks, from the gateway or rows inserted by hand, and gets each a good answer: the
@@ -142,46 +143,76 @@ export class OrganicDuty implements Duty {
     await Promise.allSettled(this.#running.values())
   }
 
-  async #serve(task: Task, signal: AbortSignal): Promise<void> {
-    const { tasks, log } = this.#modules
+  /** One task from pending to its end. A fault of ours puts it back, a few times. */
+  async #serve(task: Task, stopping: AbortSignal): Promise<void> {
+    const { tasks, log, metrics, clock } = this.#modules
+    const { taskId, kind } = task
+    const dir = await mkdtemp(join(this.#options.tempDir ?? tmpdir(), 'subreel-organic-'))
+    using deadline = new Deadline(task.timeoutSeconds * 1000, stopping)
+    const end = async (to: 'failed' | 'timeout', errorCode: string, detail: string) => {
+      const now = await tasks.get(taskId)
+      if (now !== undefined && mayMove(now.status, to))
+        await tasks.move(taskId, now.status, to, { errorCode, detail })
+      metrics.organic.inc({ kind, result: to })
+      log.warn({ event: 'organic.failed', taskId, errorCode, detail }, "a user's task failed")
+    }
     try {
-      const params = OrganicParams.safeParse({ kind: task.kind, ...(task.params as object) })
-      if (!params.success) {
-        const detail = params.error.issues
-          .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-          .join('; ')
-        await tasks.move(task.taskId, 'pending', 'failed', {
-          errorCode: 'TASK_PARAMS_INVALID',
-          detail,
-        })
-        return
-      }
-      const request = this.#request(params.data, task.taskId)
-      if ('problem' in request) {
-        const { problem: detail } = request
-        const errorCode = 'TASK_PARAMS_INVALID'
-        await tasks.move(task.taskId, 'pending', 'failed', { errorCode, detail })
-        return
-      }
-      const miners = await this.#choose(params.data.kind)
-      const [first] = miners
-      if (first === undefined) {
-        await tasks.move(task.taskId, 'pending', 'failed', {
-          errorCode: 'TASK_NO_MINER',
-          detail: 'no miner does this kind of work',
-        })
-        return
-      }
-      await tasks.move(task.taskId, 'pending', 'assigned', { minerHotkey: first.hotkey })
+      const done = await this.#run(task, dir, deadline.signal)
+      metrics.organic.inc({ kind, result: 'completed' })
+      metrics.organicSeconds.observe({ kind }, (clock.now() - task.createdAt) / 1000)
+      await this.#sample(task, done.prepared, done.good, stopping)
+    } catch (error) {
+      // Whoever was interrupted by our end found no good answer either: the next start goes on with it.
+      if (stopping.aborted) return
+      if (deadline.expired) await end('timeout', 'TASK_TIMEOUT', 'no good answer in time')
+      else if (error instanceof TaskFailure) await end('failed', error.errorCode, error.message)
+      else await this.#putBack(task, error, end)
+    } finally {
+      await rm(dir, { recursive: true, force: true })
+    }
+  }
+
+  async #putBack(
+    task: Task,
+    error: unknown,
+    end: (to: 'failed', errorCode: string, detail: string) => Promise<void>,
+  ): Promise<void> {
+    const { tasks, log } = this.#modules
+    log.error(
+      { event: 'organic.interrupted', taskId: task.taskId, error },
+      'a fault of ours interrupted a task',
+    )
+    const now = await tasks.get(task.taskId)
+    if (now === undefined || now.status === 'completed') return
+    if (now.retryCount >= RETRIES || !mayMove(now.status, 'pending'))
+      await end('failed', 'TASK_INTERRUPTED', 'the validator failed several times; submit it again')
+    else await tasks.move(task.taskId, now.status, 'pending', { detail: describeError(error) })
+  }
+
+  async #run(
+    task: Task,
+    dir: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly prepared: Prepared; readonly good: Good }> {
+    const { tasks, log, payloads } = this.#modules
+    const parsed = OrganicParams.safeParse({ kind: task.kind, ...(task.params as object) })
+    if (!parsed.success) {
+      const detail = parsed.error.issues
+        .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+        .join('; ')
+      throw new TaskFailure('TASK_PARAMS_INVALID', detail)
+    }
+    const miners = await this.#choose(parsed.data.kind)
+    const [first] = miners
+    if (first === undefined)
+      throw new TaskFailure('TASK_NO_MINER', 'no miner does this kind of work')
+    await tasks.move(task.taskId, 'pending', 'assigned', { minerHotkey: first.hotkey })
+    const prepared = await this.#prepare(parsed.data, task.taskId, dir, signal)
+    try {
       await tasks.move(task.taskId, 'assigned', 'processing')
-      const good = await this.#firstGood(task, request, miners, signal)
-      if (good === undefined) {
-        await tasks.move(task.taskId, 'processing', 'failed', {
-          errorCode: 'TASK_NO_GOOD_ANSWER',
-          detail: 'no miner gave a usable answer',
-        })
-        return
-      }
+      const good = await this.#firstGood(task.taskId, prepared, miners, dir, signal)
+      if (good === undefined)
+        throw new TaskFailure('TASK_NO_GOOD_ANSWER', 'no miner gave a usable answer')
       await tasks.move(task.taskId, 'processing', 'completed', {
         resultUrl: good.url,
         minerHotkey: good.miner.hotkey,
@@ -191,25 +222,84 @@ export class OrganicDuty implements Duty {
         { event: 'organic.completed', taskId: task.taskId, uid: good.miner.uid },
         'completed an organic task',
       )
-    } catch (error) {
-      if (!isAbort(error))
-        log.error(
-          { event: 'organic.failed', taskId: task.taskId, error },
-          'an organic task could not be served',
-        )
+      return { prepared, good }
+    } finally {
+      if (prepared.publishedKey !== undefined) await payloads.remove(prepared.publishedKey)
     }
   }
 
-  /** What miners are asked, or what is wrong with the values of a workflow. */
-  #request(params: OrganicRequest, roundId: string): MinerTask | { readonly problem: string } {
-    if (params.kind !== 'generation') return { ...params, roundId }
-    const { workflow: name = '', values, workflow_params: whole } = params
+  /**
+   * A user's video is fetched once and published again from our own store: miners see the same kind of
+   * URL as in rounds, and not who asked.
+   */
+  async #prepare(
+    params: OrganicRequest,
+    roundId: string,
+    dir: string,
+    signal: AbortSignal,
+  ): Promise<Prepared> {
+    if (params.kind === 'generation') return { request: this.#generation(params, roundId) }
+    const { fetcher, check, payloads } = this.#modules
+    const path = join(dir, 'source.mp4')
+    try {
+      await fetcher.download(params.url, path, { timeoutMs: DOWNLOAD_MS, signal })
+    } catch (error) {
+      signal.throwIfAborted()
+      if (error instanceof SubnetError === false) throw error
+      throw new TaskFailure('TASK_SOURCE_UNREACHABLE', describeError(error))
+    }
+    const { ok, reason, durationSeconds } = await check(path, signal)
+    if (!ok) throw new TaskFailure('TASK_SOURCE_UNUSABLE', reason)
+    const livesSeconds = Math.ceil(this.#options.minerTimeoutMs(params.kind) / 500) + 600
+    const published = await payloads.publish(path, livesSeconds, signal)
+    return {
+      request: { ...params, url: published.url, roundId },
+      source: { path, durationSeconds },
+      publishedKey: published.key,
+    }
+  }
+
+  #generation(
+    {
+      workflow: name = '',
+      values,
+      workflow_params: whole,
+    }: OrganicRequest & { kind: 'generation' },
+    roundId: string,
+  ): MinerTask {
     try {
       const workflow = whole ?? this.#modules.workflows.get(name).fill(values)
       return { kind: 'generation', roundId, workflow }
     } catch (error) {
-      if (error instanceof WorkflowStoreError) return { problem: describeError(error) }
+      if (error instanceof WorkflowStoreError)
+        throw new TaskFailure('TASK_PARAMS_INVALID', describeError(error))
       throw error
+    }
+  }
+
+  /** Judges some of the completed tasks, so that work for users earns as rounds do. */
+  async #sample(task: Task, { request, source }: Prepared, good: Good, signal: AbortSignal) {
+    const { sampler, tasks, rng, log } = this.#modules
+    if (source === undefined || rng.float() >= this.#options.sample) return
+    try {
+      const { miner, path, sha256, url } = good
+      const record = await sampler.score(
+        task.taskId,
+        { request, source: source.path, miner, result: { id: miner.hotkey, path, sha256 }, url },
+        signal,
+      )
+      if (record === undefined) return
+      const failed = record.gates.some((gate) => !gate.passed)
+      await tasks.move(task.taskId, 'completed', failed ? 'verification_failed' : 'scored', {
+        score: record.score,
+        detail: record.reason,
+      })
+    } catch (error) {
+      if (!signal.aborted)
+        log.error(
+          { event: 'organic.unjudged', taskId: task.taskId, error },
+          'a sample could not be judged; nobody is lowered for it',
+        )
     }
   }
 
@@ -239,9 +329,10 @@ export class OrganicDuty implements Duty {
 
   /** Tries miners until one answer is good. A slow one is joined by the next, not dropped. */
   async #firstGood(
-    task: Task,
-    request: MinerTask,
+    taskId: string,
+    prepared: Prepared,
     miners: readonly MinerTarget[],
+    dir: string,
     signal: AbortSignal,
   ): Promise<Good | undefined> {
     const { clock } = this.#modules
@@ -250,9 +341,14 @@ export class OrganicDuty implements Duty {
     const tries = new Set<Promise<Good | undefined>>()
     try {
       for (const miner of miners) {
-        const attempt: Promise<Good | undefined> = this.#try(task, request, miner, stop).finally(
-          () => tries.delete(attempt),
-        )
+        signal.throwIfAborted()
+        const attempt: Promise<Good | undefined> = this.#try(
+          taskId,
+          prepared,
+          miner,
+          dir,
+          stop,
+        ).finally(() => tries.delete(attempt))
         tries.add(attempt)
         const good = await this.#settled(
           tries,
@@ -285,33 +381,49 @@ export class OrganicDuty implements Duty {
   }
 
   async #try(
-    task: Task,
-    request: MinerTask,
+    taskId: string,
+    { request, source }: Prepared,
     miner: MinerTarget,
+    dir: string,
     signal: AbortSignal,
   ): Promise<Good | undefined> {
     const { client, fetcher, check, log } = this.#modules
-    const path = join(this.#options.tempDir ?? tmpdir(), `subreel-organic-${randomUUID()}`)
-    const timeoutMs = task.timeoutSeconds * 1000
+    const path = join(dir, randomUUID())
+    const timeoutMs = this.#options.minerTimeoutMs(request.kind)
+    const { uid } = miner
     this.#load.set(miner.hotkey, this.loadOf(miner.hotkey) + 1)
     const refuse = (reason: string) => {
       log.info(
-        { event: 'organic.answer-refused', taskId: task.taskId, uid: miner.uid, reason },
+        { event: 'organic.answer-refused', taskId, uid, reason },
         'a miner gave no usable answer',
       )
       return undefined
     }
     try {
+      log.info(
+        { event: 'organic.asked', taskId, uid, kind: request.kind },
+        'asked a miner for a user',
+      )
       const answer = await client.ask(miner, request, { timeoutMs, signal })
       if (!answer.ok) return refuse(answer.reason)
-      const { sizeBytes } = await fetcher.download(answer.url, path, { timeoutMs, signal })
+      const { url } = answer
+      const fetched = await fetcher.download(url, path, { timeoutMs: DOWNLOAD_MS, signal })
       const checked = await check(path, signal)
-      return checked.ok ? { miner, url: answer.url, sizeBytes } : refuse(checked.reason)
+      if (!checked.ok) return refuse(checked.reason)
+      if (!sameLength(source?.durationSeconds, checked.durationSeconds))
+        return refuse(
+          `the result lasts ${checked.durationSeconds} s, its source ${source?.durationSeconds} s`,
+        )
+      return { miner, url, path, ...fetched }
     } catch (error) {
       return signal.aborted ? undefined : refuse(describeError(error))
     } finally {
-      this.#load.set(miner.hotkey, (this.#load.get(miner.hotkey) ?? 1) - 1)
-      await rm(path, { force: true })
+      this.#load.set(miner.hotkey, this.loadOf(miner.hotkey) - 1)
     }
   }
+}
+
+function sameLength(source: number | undefined, result: number | undefined): boolean {
+  if (source === undefined || result === undefined) return true
+  return Math.abs(source - result) <= Math.max(DURATION_SECONDS, DURATION_SHARE * source)
 }
