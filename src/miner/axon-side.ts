@@ -6,6 +6,7 @@ import {
   RedisNonceStore,
 } from '../axon/index.js'
 import type { Chain } from '../chain/types.js'
+import { runEvery } from '../lib/loop.js'
 import {
   BTAUTH_DEFAULTS,
   type Hotkey,
@@ -39,6 +40,9 @@ export interface AxonSideModules {
   readonly routes?: (modules: HandlerModules) => readonly AxonRoute[]
 }
 
+const DEPTH_EVERY_MS = 5_000
+const onError = () => {}
+
 /** The receiving side: queue, metagraph, axon, its place on the chain. */
 export async function openAxon(shared: Shared, modules: AxonSideModules): Promise<Axon> {
   const { config, context, metrics } = shared
@@ -54,6 +58,14 @@ export async function openAxon(shared: Shared, modules: AxonSideModules): Promis
   )
   resources.use('queue', queue)
   admin.addCheck('redis', () => queue.ping())
+  // Keeps the depth metric true while nobody asks: autoscalers follow it. Redis says itself when it is away.
+  const counting = runEvery(
+    { clock, signal: stopping, everyMs: DEPTH_EVERY_MS, onError },
+    async () => {
+      for (const kind of offer.kinds) await queue.capacity(kind)
+    },
+  )
+  resources.defer('depth', () => counting)
 
   const peers = new MetagraphPeers(netuid, { chain, clock, log })
   await peers.refresh(stopping)

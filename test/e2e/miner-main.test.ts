@@ -86,6 +86,9 @@ describe('the programs as they ship', () => {
       const result = await fetch(answer.response.miner_response.optimized_video_url)
       assert.equal(result.status, 200)
       assert.ok((await result.arrayBuffer()).byteLength > 1_000)
+      const { adminPort } = await miner.event('process.started')
+      const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+      assert.match(metrics, /subnet_queue_depth_jobs\{kind="upscale",state="waiting"\} 0/)
       assert.equal(await miner.end('SIGTERM'), 0)
     } finally {
       await miner.end()

@@ -31,6 +31,8 @@ export const SHIPPED = {
   miner: join(DIST, 'miner.js'),
   validator: join(DIST, 'validator.js'),
   deleter: join(DIST, 'services', 'deleter', 'main.js'),
+  gateway: join(DIST, 'services', 'gateway', 'main.js'),
+  upscaler: join(DIST, 'services', 'upscaler', 'main.js'),
 } as const
 
 /** A running miner process and what it logged. */

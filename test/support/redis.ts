@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -71,6 +71,16 @@ export class TestRedis {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     child.kill('SIGKILL')
     await once(child, 'exit')
+  }
+
+  /** The part of the append-only file that grows, of a server that is down. */
+  async appendOnlyFile(): Promise<{ path: string; sizeBytes: number }> {
+    const folder = join(this.#dir, 'appendonlydir')
+    const names = await readdir(folder)
+    const name = names.find((entry) => entry.endsWith('.incr.aof'))
+    if (name === undefined) throw new Error(`no append-only file among ${names.join()}`)
+    const path = join(folder, name)
+    return { path, sizeBytes: (await stat(path)).size }
   }
 
   /** SIGSTOP: connections stay open and nothing answers. */
