@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { type Clock, Deadline, SystemClock } from '../../lib/clock.js'
 import { type Logger, silentLog } from '../../lib/log.js'
 import { ComfyApi, type ComfyOutcome, type Submitted } from './api.js'
@@ -23,7 +24,7 @@ export interface ComfyClientOptions {
   readonly log?: Logger
   /** How often queue and history are asked while the socket says nothing. Default 2000 ms. */
   readonly pollMs?: number
-  /** How long a server may be out of reach before a run is given up. Default 4000 ms. */
+  /** How long a server may be out of reach before a run is given up. Default 3000 ms. */
   readonly graceMs?: number
   /** How long a prompt may take, its time in the queue included. Default one hour. */
   readonly runTimeoutMs?: number
@@ -61,7 +62,7 @@ export class ComfyClient implements ComfyRunner {
     this.#clock = options.clock ?? new SystemClock()
     this.#log = options.log ?? silentLog()
     this.#pollMs = options.pollMs ?? 2000
-    this.#graceMs = options.graceMs ?? 4000
+    this.#graceMs = options.graceMs ?? 3000
     this.#runTimeoutMs = options.runTimeoutMs ?? 3_600_000
     this.#socket = new ComfySocket(
       options.server,
@@ -85,6 +86,8 @@ export class ComfyClient implements ComfyRunner {
   }
 
   async run(workflow: Workflow, options: ComfyRunOptions): Promise<ComfyRun> {
+    // A listener per run in flight is no leak.
+    setMaxListeners(0, options.signal, this.#closing.signal)
     const both = new AbortController()
     const stop = (signal: AbortSignal) => () => both.abort(signal.reason)
     const ends = [options.signal, this.#closing.signal].map((signal) => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setMaxListeners } from 'node:events'
 import { type Clock, Deadline, SystemClock } from '../../lib/clock.js'
 import { describeError, isAbort } from '../../lib/errors.js'
 import { type Logger, silentLog } from '../../lib/log.js'
@@ -157,6 +158,7 @@ export class ComfyPool implements ComfyRunner {
    */
   async run(workflow: Workflow, options: ComfyRunOptions): Promise<ComfyRun> {
     const checked = this.#firewall.check(workflow)
+    setMaxListeners(0, options.signal)
     options.signal.throwIfAborted()
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason
     void this.#start()
