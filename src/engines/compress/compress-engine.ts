@@ -9,6 +9,7 @@ import { EncoderShelf } from './choose-encoder.js'
 import type { Effort, Encoder } from './encoders.js'
 import { type FindOptions, type Found, findCrf } from './find-crf.js'
 import { Lab, type LabOptions } from './lab.js'
+import { ProbeMemory } from './memory.js'
 import { pool, type QualityMeter } from './meter.js'
 import { chunkRanges, cutSample, sampleWindows } from './pieces.js'
 import { capKbpsOf, firstEffort, objectiveOf, sizeCap } from './plan.js'
@@ -60,6 +61,7 @@ interface Task {
   readonly lab: LabOptions
   readonly find: Omit<FindOptions, 'goal'>
   readonly model: CrfModel
+  readonly memory: ProbeMemory
 }
 
 /** Searches the cheapest encode that meets a VMAF threshold. */
@@ -69,6 +71,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
   readonly #tools: MediaTools
   readonly #clock: Clock
   readonly #shelf: EncoderShelf
+  readonly #memory = new ProbeMemory()
   #model: Promise<CrfModel> | undefined
 
   constructor(options: CompressEngineOptions) {
@@ -100,6 +103,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
       params,
       analysis,
       model: await this.#model,
+      memory: this.#memory,
       lab: this.#lab(source, encoder, analysis, params, context),
       find: {
         mayTake: (ms) => this.#clock.monotonic() + ms < deadline,
@@ -212,14 +216,27 @@ async function solve(task: Task): Promise<Answer> {
   }
   const { fps } = lab.source.video
   const seconds = (analysis.frames * fps.den) / fps.num
-  const goal = goalFor(task, analysis.facts)
-  if (seconds > SAMPLE_ABOVE_SECONDS) return solveBySample(task, goal)
+  const key = await task.memory.keyOf(lab)
+  const fresh = goalFor(task, analysis.facts)
+  const goal = task.memory.resume(key, fresh)
+  if (goal === fresh && seconds > SAMPLE_ABOVE_SECONDS) return solveBySample(task, goal, key)
+  return search(task, goal, key)
+}
+
+async function search(
+  { lab, find, memory }: Task,
+  goal: SearchGoal,
+  key: string,
+  maxEncodes = MAX_ENCODES,
+): Promise<Answer> {
   const whole = new Lab(lab)
-  const found = await findCrf(whole, { ...find, goal })
+  const found = await findCrf(whole, { ...find, maxEncodes, goal })
+  memory.keep(key, found.points)
   return { ...found, scenes: 1, encodes: whole.encodes, probeMs: whole.probeMs }
 }
 
-async function solveBySample({ analysis, lab, find }: Task, goal: SearchGoal): Promise<Answer> {
+async function solveBySample(task: Task, goal: SearchGoal, key: string): Promise<Answer> {
+  const { analysis, lab, find } = task
   const { source, workDir, signal, tools } = lab
   const { fps } = source.video
   const length = Math.round((SAMPLE_SECONDS * fps.num) / fps.den)
@@ -227,19 +244,10 @@ async function solveBySample({ analysis, lab, find }: Task, goal: SearchGoal): P
   const sample = await cutSample(source, windows, join(workDir, 'sample.mp4'), { ...tools, signal })
   const trial = new Lab({ ...lab, source: sample, label: 'sample', chunks: undefined })
   const hint = await findCrf(trial, { ...find, maxSizeBytes: undefined, goal })
-  const whole = new Lab(lab)
-  const found = await findCrf(whole, {
-    ...find,
-    maxEncodes: MAX_WHOLE_ENCODES,
-    goal: { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) },
-  })
+  const hinted = { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) }
+  const found = await search(task, hinted, key, MAX_WHOLE_ENCODES)
   const share = sample.frames / source.frames
-  return {
-    ...found,
-    scenes: 1,
-    encodes: whole.encodes + trial.encodes * share,
-    probeMs: whole.probeMs,
-  }
+  return { ...found, encodes: found.encodes + trial.encodes * share }
 }
 
 /**

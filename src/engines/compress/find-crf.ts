@@ -66,8 +66,8 @@ export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
       return finish(lab, knownPoints(lab, options), options)
     }
     // From two points on the next is likely to be the last, which both models must see.
-    if (points.length < 2) await lab.measure(step.crf, points.length === 0 ? FIRST_LOOK : 1)
-    else await lab.complete(step.crf)
+    if (points.length >= 2 || goal.sure) await lab.complete(step.crf)
+    else await lab.measure(step.crf, points.length === 0 ? FIRST_LOOK : 1)
   }
 }
 

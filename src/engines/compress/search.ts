@@ -21,6 +21,8 @@ export interface SearchGoal extends CrfGrid {
   readonly usual: number
   /** First CRF to try. */
   readonly start: number
+  /** Whether the first try is expected to be the last. */
+  readonly sure?: boolean
   /** Growth of ln(101 − quality) per CRF from a point to the target, until two points say better. */
   readonly slope: (point: Point) => number
 }

@@ -44,6 +44,21 @@ for (const codec of CODECS) {
   })
 }
 
+test('the same clip again takes one encode, and another threshold begins where it was left', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await makeClip(join(folder, 'in.mp4'), { frames: 30, size: '160x120' })
+  const engine = new CompressEngine({ meter: new PsnrMeter() })
+  const run = async (vmafThreshold: number) => {
+    const params = { vmafThreshold, codec: 'h264', mode: 'CRF', effort: 'quick' } as const
+    return engine.run({ path, params }, { workDir: await tempFolder(t), signal })
+  }
+  const first = await run(60)
+  const again = await run(60)
+  assert.deepEqual([again.encodes, again.sizeBytes], [1, first.sizeBytes])
+  const other = await run(62)
+  assert.ok(other.metThreshold && other.encodes <= first.encodes)
+})
+
 test('VBR: stays below the cap, even where the threshold asks for more', async (t) => {
   const path = clip('launch.ref.mp4')
   const { result } = await compress(t, path, {

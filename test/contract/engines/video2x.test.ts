@@ -14,18 +14,23 @@ async function engineWith(t: TestContext, env: Record<string, string> = {}) {
   return { engine, folder }
 }
 
-for (const lost of ['0', '2', '3']) {
-  test(`a build that loses ${lost} frames still gives every frame and the sound`, async (t) => {
+for (const [lost, frames] of [
+  ['0', 25],
+  ['2', 51],
+  ['3', 25],
+  ['2', 900],
+] as const) {
+  test(`a build that loses ${lost} frames of ${frames} still gives every frame and the sound`, async (t) => {
     const { engine, folder } = await engineWith(t, { FAKE_LOST: lost })
     await engine.ready(signal)
-    const path = await makeClip(join(folder, 'in.mp4'), { frames: 25, soundSeconds: 1 })
+    const path = await makeClip(join(folder, 'in.mp4'), { frames, soundSeconds: 1 })
     const seen: number[] = []
     const result = await engine.run(
       { path, params: { scale: 2, codec: 'h264' } },
       { workDir: folder, signal, onProgress: (fraction) => seen.push(fraction) },
     )
     const { video } = await probeVideo(result.path, { countDecoded: true })
-    assert.deepEqual([video.frames, video.width, video.height], [25, 128, 96])
+    assert.deepEqual([video.frames, video.width, video.height], [frames, 128, 96])
     assert.equal(await soundChecksum(result.path), await soundChecksum(path))
     assert.ok(seen.length > 3 && seen.every((fraction) => fraction >= 0 && fraction <= 1))
   })
