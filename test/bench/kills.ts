@@ -88,14 +88,21 @@ async function ended(job_id: string): Promise<string> {
 
 const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1] ?? 0
 
-async function round(victim: string): Promise<{ killedAtMs: number; backMs: number }> {
+interface Round {
+  readonly killedAtMs: number
+  readonly backMs: number
+  /** The last word on each of its jobs. */
+  readonly states: readonly string[]
+}
+
+async function round(victim: string): Promise<Round> {
+  const first = jobs.length
   for (let more = 0; more < AT_ONCE; more += 1) await submit()
   await clock.sleep(rng.int(4_000))
   const killedAtMs = clock.now()
   await VICTIMS[victim]?.()
   const backMs = clock.now() - killedAtMs
-  for (const job of jobs.slice(-AT_ONCE)) await ended(job)
-  return { killedAtMs, backMs }
+  return { killedAtMs, backMs, states: await Promise.all(jobs.slice(first).map(ended)) }
 }
 
 /** From each kill to the next start of a job that had been running, and how often each job completed. */
@@ -123,11 +130,10 @@ async function history(killedAtMs: readonly number[]) {
 for (const victim of values.of.split(',')) {
   jobs.length = 0
   orphans = 0
-  const rounds: { killedAtMs: number; backMs: number }[] = []
+  const rounds: Round[] = []
   for (let n = 0; n < Number(values.kills); n += 1) rounds.push(await round(victim))
   const states = new Map<string, number>()
-  for (const job of jobs) {
-    const state = await ended(job)
+  for (const state of rounds.flatMap((one) => one.states)) {
     states.set(state, (states.get(state) ?? 0) + 1)
   }
   const { completed, restarts } = await history(rounds.map(({ killedAtMs }) => killedAtMs))
