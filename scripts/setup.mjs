@@ -111,7 +111,9 @@ function installPackages() {
   say('installing npm packages (npm ci)')
   // The CPU runtime is inside onnxruntime-node; its install script only fetches the CUDA libraries.
   const cuda = process.env.ONNXRUNTIME_NODE_INSTALL_CUDA ?? 'skip'
-  run('npm', ['ci', '--no-audit', '--no-fund'], { env: { ONNXRUNTIME_NODE_INSTALL_CUDA: cuda } })
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    env: { ONNXRUNTIME_NODE_INSTALL_CUDA: cuda },
+  })
   writeFileSync(stampFile, stamp)
 }
 

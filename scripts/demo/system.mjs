@@ -13,7 +13,7 @@ import { Daemon, freePort, startRedis, until } from './processes.mjs'
 const NETUID = 85
 const BLOCK_MS = 1000
 const ROUND_BLOCKS = 10
-const TIMEOUT_SECONDS = 60
+const TIMEOUT_SECONDS = 90
 const SLOW_SECONDS = 12
 export const API_KEY = 'demo-key-0123456789'
 

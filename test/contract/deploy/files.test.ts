@@ -83,6 +83,13 @@ describe('docker/Dockerfile', () => {
     }
   })
 
+  it('holds all that the package needs at run time', () => {
+    const { files } = JSON.parse(readFileSync('package.json', 'utf8'))
+    const forReaders = ['docs', 'README.md', 'CHANGELOG.md', 'ecosystem.config.cjs']
+    for (const name of files.filter((name: string) => !forReaders.includes(name)))
+      assert.match(dockerfile, new RegExp(`^COPY (--from=build /app/)?${name} ${name}$`, 'm'), name)
+  })
+
   it('runs without root, under names and ports that the settings have', () => {
     assert.match(dockerfile, /^USER 10001:10001$/m)
     for (const [, name] of dockerfile.matchAll(/^\s*(?:ENV )?(SUBREEL_\w+)=/gm))
