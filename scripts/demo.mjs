@@ -22,8 +22,10 @@ const USAGE = `usage: npm run demo -- [options]
   --keep         leave everything running afterwards, with its addresses
   --out FOLDER   where the report goes (default demo-report)
 
-With BUCKET_* set, results go to that bucket instead of the miners' own stores.
+With BUCKET_* set, results go to that bucket instead of the miners' own stores. With COMFYUI_SERVERS
+(and COMFYUI_TOKENS) set, those servers generate the video instead of a stand-in.
 `
+/** Kinds of rounds that are played again and again; one round of generation comes on top. */
 const KINDS = 2
 const started = performance.now()
 const board = new Board(MINERS)
@@ -63,11 +65,12 @@ async function main(options) {
   const system = new System({ dir, corpus, say: (line) => board.say(line) })
   cleanup.push(() => system.close())
   await system.openGround()
+  await system.openComfy()
   board.say('starting the miners')
   await system.openMiners()
   board.say('starting the gateway and the validator')
   await system.openGateway()
-  const seen = { committed: 0, voided: [], weightsAfter: 0 }
+  const seen = { committed: 0, generated: false, voided: [], weightsAfter: 0 }
   await system.openValidator((validator) => watch(validator, seen, KINDS * options.rounds))
   board.say(`the gateway takes jobs at ${system.gateway} (its document: /docs)`)
 
@@ -82,6 +85,7 @@ async function main(options) {
     `${options.rounds} rounds`,
     240 * options.rounds,
   )
+  await until(() => seen.generated, 'the round of generation', 120)
   const lastBlock = (await system.chain.head()).number
   await killed
   const jobResult = await job
@@ -93,10 +97,12 @@ async function main(options) {
 
   const db = await openState(system.database)
   cleanup.push(() => db.destroy())
-  const rounds = (await collectRounds(db, corpus, join(dir, 'replay'))).slice(
-    0,
-    KINDS * options.rounds,
-  )
+  const all = await collectRounds(db, corpus, join(dir, 'replay'), system.comfy)
+  const [generated, others] = [
+    all.filter(isGeneration),
+    all.filter((round) => !isGeneration(round)),
+  ]
+  const rounds = [...generated, ...others.slice(0, KINDS * options.rounds)]
   judge({ rounds, weights, jobResult, seen })
   const report = await writeReport({
     out: resolve(ROOT, options.out),
@@ -111,16 +117,24 @@ async function main(options) {
   return promises.every(({ kept }) => kept)
 }
 
+const isGeneration = ({ kind }) => kind === 'generation'
+
 /** Shows what the validator does until the last of the rounds that count. */
 function watch(validator, seen, wanted) {
   const counts = () => seen.committed < wanted
+  const generates = (roundId) => roundId.includes('-generation-')
   validator.on('round.opened', ({ roundId }) => {
-    if (counts()) board.opened(roundId)
+    if (generates(roundId)) board.say(`round ${roundId} opened`)
+    else if (counts()) board.opened(roundId)
   })
   validator.on('task.scored', (answer) => {
     if (counts()) board.scored(answer)
   })
   validator.on('round.committed', ({ roundId, seconds }) => {
+    if (generates(roundId)) {
+      seen.generated = true
+      return board.committed(roundId, seconds)
+    }
     if (!counts()) return
     seen.committed += 1
     board.committed(roundId, seconds)
@@ -162,6 +176,13 @@ function judge({ rounds, weights, jobResult, seen }) {
     'no task of the killed worker was lost',
     lost.length === 0,
     lost.map(({ reason }) => reason).join('; '),
+  )
+  const generation = rounds.find(isGeneration)
+  const paid = ({ uid }) => generation?.scores.find((score) => score.uid === uid)?.score ?? 0
+  promise(
+    'a generated video is paid, one that was made before it was asked for is not',
+    paid(honest) > 0.9 && paid(cheat) === 0,
+    `${paid(honest).toFixed(4)}, ${paid(cheat).toFixed(4)}`,
   )
   promise('the user got a video that plays', jobResult.playable === true, jobResult.state)
   const set = [...weights.values()].some((value) => value > 0)

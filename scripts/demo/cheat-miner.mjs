@@ -1,5 +1,6 @@
-// A miner that cheats: it sells plain bicubic as upscaling, and sharpens starved encodes, because
-// sharpening pleases plain VMAF. All the rest of it is the real miner.
+// A miner that cheats: it sells plain bicubic as upscaling, sharpens starved encodes, because
+// sharpening pleases plain VMAF, and generates nothing. All the rest of it is the real miner.
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startProcess } from '../../dist/config/index.js'
 import { fileUrl, hostileInput, probeVideo, runFfmpeg } from '../../dist/media/index.js'
@@ -51,6 +52,20 @@ const engines = {
       () => sharpen,
       ({ codec }) => ['-c:v', encoders[codec], '-crf', '50'],
     ),
+  // Of the size and length that the workflow makes, and made before anybody asked.
+  generate: async () => ({
+    name: 'canned',
+    ready: async () => {},
+    close: async () => {},
+    async run({ params }, { workDir, signal }) {
+      params.onSubmitted?.('canned')
+      const path = join(workDir, 'canned.mp4')
+      const source = ['-f', 'lavfi', '-i', 'testsrc2=size=480x272:rate=12', '-frames:v', '24']
+      await runFfmpeg([...source, '-pix_fmt', 'yuv420p', fileUrl(path)], { signal })
+      const { size: sizeBytes } = await stat(path)
+      return { path, engine: 'canned', sizeBytes, metadata: { version: 1, files: [] } }
+    },
+  }),
 }
 
 process.exitCode = await startProcess({

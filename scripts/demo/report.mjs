@@ -4,11 +4,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Corpus } from '../../dist/corpus/index.js'
+import { ComfyClient, parseComfyServers } from '../../dist/media/comfyui/index.js'
+import { SHIPPED_WORKFLOWS, WorkflowStore } from '../../dist/workflows/index.js'
 
 const run = promisify(execFile)
 
 /** Every round with its scores, its answers as far as they can still be fetched, and its reference made again from the plan. */
-export async function collectRounds(db, corpusDir, workDir) {
+export async function collectRounds(db, corpusDir, workDir, comfy) {
   await mkdir(workDir, { recursive: true })
   const corpus = await Corpus.open(corpusDir)
   const rows = await db
@@ -22,7 +24,9 @@ export async function collectRounds(db, corpusDir, workDir) {
     const plan = JSON.parse(row.plan)
     const reference = join(workDir, `${row.round_id}-reference.mp4`)
     const payload = join(workDir, `${row.round_id}-payload.mp4`)
-    if (plan.task.kind === 'compression') await corpus.compression(plan.clipId, plan.cut, reference)
+    if (plan.task.kind === 'generation') await generateAgain(plan, comfy, reference)
+    else if (plan.task.kind === 'compression')
+      await corpus.compression(plan.clipId, plan.cut, reference)
     else
       await corpus.upscaling(plan.clipId, plan.cut, plan.task.scale, plan.task.degradation, {
         reference,
@@ -52,6 +56,20 @@ export async function collectRounds(db, corpusDir, workDir) {
     })
   }
   return rounds
+}
+
+/** Runs a round's workflow once more, for its only video. */
+async function generateAgain({ task, values }, servers, output) {
+  const workflow = (await WorkflowStore.open(SHIPPED_WORKFLOWS)).get(task.workflow).fill(values)
+  const [server] = parseComfyServers(servers.split(','))
+  const client = new ComfyClient({ server })
+  const signal = AbortSignal.timeout(60_000)
+  try {
+    const run = await client.run(workflow, { signal })
+    await client.download(run, run.outputs[0], output, { maxBytes: 1e8, signal })
+  } finally {
+    await client.close()
+  }
 }
 
 /** Players differ in what they decode; the report shows every result as H.264, near lossless. */
@@ -158,9 +176,11 @@ export async function writeReport({ out, rounds, miners, weights, promises, seco
       `<tr><td class="${ok ? 'good' : 'bad'}">${ok ? 'kept' : 'broken'}</td><td>${html(what)}</td><td class="why">${html(detail)}</td></tr>`,
   )
   const sections = rounds.map((round, i) => {
+    const isGeneration = round.task.kind === 'generation'
     const threshold = round.task.kind === 'compression' ? round.task.vmafThreshold : undefined
-    const asked =
-      threshold === undefined
+    const asked = isGeneration
+      ? round.task.workflow
+      : threshold === undefined
         ? `${round.task.taskType}, ×${round.task.scale}`
         : `${round.task.codec}, VMAF ${threshold}, ${round.task.mode}`
     const table = round.scores.map(

@@ -4,6 +4,7 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { createChain } from '../../dist/chain/index.js'
+import { DevComfy } from '../../dist/devcomfy/index.js'
 import { startDevnet } from '../../dist/devnet/index.js'
 import { toNetuid } from '../../dist/protocol/index.js'
 import { signerFromUri } from '../../dist/wallet/index.js'
@@ -15,6 +16,9 @@ const BLOCK_MS = 1000
 const ROUND_BLOCKS = 10
 const TIMEOUT_SECONDS = 90
 const SLOW_SECONDS = 12
+/** Above every block of the demo: generation is played once, at block 0's boundary. */
+const GENERATION_BLOCKS = 100_000
+export const WORKFLOW = 'no-checkpoint'
 export const API_KEY = 'demo-key-0123456789'
 
 const HYPERPARAMETERS = {
@@ -28,19 +32,31 @@ const HYPERPARAMETERS = {
 }
 
 export const MINERS = [
-  { name: 'honest', uri: '//Honest', what: 'upscales with SPAN, compresses to the threshold' },
+  {
+    name: 'honest',
+    uri: '//Honest',
+    what: 'upscales with SPAN, compresses to the threshold, runs workflows',
+  },
   {
     name: 'mortal',
     uri: '//Mortal',
     what: 'the same; its worker is killed in the middle of a task',
   },
   { name: 'slow', uri: '//Slow', what: 'the same on a machine that takes its time' },
-  { name: 'cheat', uri: '//Cheat', what: 'sells bicubic as upscaling, sharpens starved encodes' },
+  {
+    name: 'cheat',
+    uri: '//Cheat',
+    what: 'sells bicubic as upscaling, sharpens starved encodes, generates nothing',
+  },
 ]
 
-/** The user's bucket, where one is set: all processes use it then. */
-const bucket = () =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith('BUCKET_')))
+/** The user's bucket, where one is set, and tokens of ComfyUI servers: all processes use them then. */
+const inherited = () =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => name.startsWith('BUCKET_') || name === 'COMFYUI_TOKENS',
+    ),
+  )
 
 // The chain refuses 127.0.0.1 as an axon's address; on Linux all of 127/8 is this machine.
 function localAddress() {
@@ -102,13 +118,24 @@ export class System {
     this.say('registered four miners on the subnet, paid by //Alice')
   }
 
+  /** The user's ComfyUI servers, or a stand-in that renders with ffmpeg. */
+  async openComfy() {
+    this.comfy = process.env.COMFYUI_SERVERS
+    if (this.comfy !== undefined) return this.say(`using ComfyUI at ${this.comfy}`)
+    const comfy = await DevComfy.start({ folder: join(this.dir, 'comfy') })
+    this.#cleanup.push(() => comfy.close())
+    this.comfy = comfy.address
+    this.say(`started a stand-in for ComfyUI at ${this.comfy}`)
+  }
+
   async openMiners() {
     const slow = await slowFfmpeg(this.dir, SLOW_SECONDS)
     const [honest, mortal, lazy, cheat] = MINERS
+    const generates = ['--comfyui.servers', this.comfy]
     await Promise.all([
-      this.startMiner(honest, 'all'),
-      this.startMiner(lazy, 'all', ['--ffmpeg.path', slow]),
-      this.startMiner(cheat, 'all'),
+      this.startMiner(honest, 'all', generates),
+      this.startMiner(lazy, 'all', ['--ffmpeg.path', slow, ...generates]),
+      this.startMiner(cheat, 'all', generates),
       this.startMiner(mortal, 'worker').then((worker) => {
         this.worker = worker
         return this.startMiner(mortal, 'axon')
@@ -172,6 +199,10 @@ export class System {
         ...['--validator.thresholds', '85,89', '--validator.codecs', 'hevc,h264'],
         ...['--validator.task_types', 'SD2HD', '--neuron.timeout', String(TIMEOUT_SECONDS)],
         ...['--organic.gateway', '--device', 'cpu'],
+        ...['--validator.kinds', 'compression,upscaling,generation'],
+        ...['--comfyui.servers', this.comfy, '--generation.workflows', WORKFLOW],
+        ...['--generation.round_blocks', String(GENERATION_BLOCKS)],
+        ...['--generation.poll_seconds', '0.5', '--generation.timeout_seconds', '120'],
       ],
       {},
       watch,
@@ -187,7 +218,7 @@ export class System {
   }
 
   async #start(name, args, env = {}, watch = () => {}) {
-    const daemon = new Daemon(name, args, { logDir: this.logDir, env: { ...bucket(), ...env } })
+    const daemon = new Daemon(name, args, { logDir: this.logDir, env: { ...inherited(), ...env } })
     watch(daemon)
     this.#cleanup.push(() => daemon.stop())
     return daemon.start()

@@ -573,6 +573,11 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'Workflows that rounds of generation draw from.',
   }),
+  'generation.round_blocks': setting({
+    schema: int({ min: 1, max: 1_000_000 }),
+    for: ['validator'],
+    help: 'A round of generation opens at every block that is a multiple of this; validator.round_blocks when absent.',
+  }),
   'generation.timeout_seconds': setting({
     schema: int({ min: 10, max: 86_400 }),
     default: '1800',

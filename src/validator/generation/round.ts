@@ -77,6 +77,7 @@ export class GenerationRound {
     const { netuid, tempDir } = this.#options
     if (!(await rounds.open({ roundId, netuid, kind: 'generation', ...at, plan })))
       return { outcome: 'played-before' }
+    log.info({ event: 'round.opened', roundId, miners: miners.length }, 'opened a round')
     const started = clock.monotonic()
     const dir = await mkdtemp(join(tempDir ?? tmpdir(), 'subreel-round-'))
     try {
