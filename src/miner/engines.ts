@@ -45,6 +45,7 @@ export function configuredEngines(config: Config, log: Logger, registry?: Regist
         tokens: config['comfyui.tokens'] ?? [],
         models: config['comfyui.models'],
         nodesFile: config['comfyui.nodes'],
+        urls: { http: config['allow-http-urls'], privateAddresses: config['allow-private-urls'] },
         warmUps: await warmUps(config),
         ...(registry === undefined ? {} : { registry }),
         log,

@@ -46,6 +46,7 @@ const READY_TIMEOUT_MS = 60_000
 
 /** Codes that speak of the engine, not of the video. */
 const ENGINE_CODES = new Set([
+  'COMFY_NO_SERVER',
   'ENGINE_UNAVAILABLE',
   'ENGINE_ENCODER_MISSING',
   'MEDIA_GPU_MISSING',

@@ -11,6 +11,8 @@ export type ScoringErrorData =
   | { code: 'SCORING_PATH_REFUSED' }
   /** The request has no results, too many results or a parameter out of range. Correct the named parameter. */
   | { code: 'SCORING_REQUEST_INVALID'; detail: string }
+  /** The validator's ComfyUI had too little memory to run a round's workflow whole. Use a server with more, or smaller workflows. */
+  | { code: 'SCORING_RERUN_REDUCED' }
   /** The table of cosines by pairs of graphics cards cannot be read. Correct the file, or leave the setting out. */
   | { code: 'SCORING_CALIBRATION_INVALID'; file: string }
 

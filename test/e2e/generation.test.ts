@@ -163,9 +163,10 @@ describe('a miner with ComfyUI', () => {
     await writeFile(path, must(uploads.files.get(`/${task_id}`), 'upload'))
     const { files, metadata } = await readPackage(path, await mkdtemp(join(dir, 'unpacked-')))
     assert.deepEqual(
-      files.map(({ nodeId, key, filename }) => [nodeId, key, filename]),
-      [['6', 'images', 'no-checkpoint_00001_.mp4']],
+      files.map(({ nodeId, key }) => [nodeId, key]),
+      [['6', 'images']],
     )
+    assert.match(must(files[0], 'file').filename, /^no-checkpoint_\d+_\.mp4$/)
     const { video } = await probeVideo(must(files[0], 'file').path, { countDecoded: true })
     assert.deepEqual([video.width, video.height, video.frames, video.codec], [96, 64, 24, 'h264'])
     const [facts] = metadata?.files ?? []

@@ -28,7 +28,7 @@ process.exitCode = await startProcess({
     return startMiner(config, context, {
       chain: async () => new FakeChain([...neurons, ...own]),
       signer: async () => signerFromUri(uri, { chainEndpoint: 'ws://127.0.0.1:9944' }),
-      engines: ffmpegEngines(configuredEngines(config, context.log)),
+      engines: ffmpegEngines(configuredEngines(config, context.log, context.registry)),
     })
   },
 })

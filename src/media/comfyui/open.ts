@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { describeError } from '../../lib/errors.js'
+import type { UrlRules } from '../../lib/http/index.js'
 import type { Logger } from '../../lib/log.js'
 import type { Registry } from '../../lib/metrics.js'
 import type { Secret } from '../../lib/secret.js'
@@ -20,6 +21,8 @@ export interface OpenComfyOptions {
   readonly models?: readonly string[] | undefined
   /** JSON file of rules for further node classes. */
   readonly nodesFile?: string | undefined
+  /** Rules for URLs inside workflows; none are allowed when absent. */
+  readonly urls?: UrlRules
   readonly warmUps?: readonly ComfyWarmUp[]
   readonly registry?: Registry
   readonly log: Logger
@@ -30,9 +33,13 @@ export interface OpenComfyOptions {
  * @throws ComfyError COMFY_SERVER_BAD, COMFY_NODES_BAD
  */
 export async function openComfyPool(options: OpenComfyOptions): Promise<ComfyPool> {
-  const { servers, tokens, models, nodesFile, warmUps, registry, log } = options
+  const { servers, tokens, models, nodesFile, urls, warmUps, registry, log } = options
   const nodes = nodesFile === undefined ? {} : await readNodeRules(nodesFile)
-  const firewall = new WorkflowFirewall({ models: models ?? 'any', nodes })
+  const firewall = new WorkflowFirewall({
+    models: models ?? 'any',
+    nodes,
+    ...(urls === undefined ? {} : { urls }),
+  })
   return new ComfyPool(
     {
       servers: parseComfyServers(servers, tokens),

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { GuardedFetcher } from '../../lib/http/index.js'
+import { GuardedFetcher, type UrlRules } from '../../lib/http/index.js'
 import { type OpenComfyOptions, openComfyPool } from '../../media/comfyui/index.js'
 import type { MediaTools } from '../../media/index.js'
 import { ScoringError } from '../errors.js'
@@ -18,8 +18,7 @@ export interface GenerationVerifierOptions extends OpenComfyOptions {
   readonly modelsFolder?: string | undefined
   /** JSON file of a calibration table. */
   readonly calibrationFile?: string | undefined
-  /** Rules for URLs inside workflows. */
-  readonly urls: { readonly allowPrivate: boolean; readonly allowHttp: boolean }
+  readonly urls: UrlRules
   readonly tools: MediaTools
 }
 
@@ -41,7 +40,8 @@ export async function createGenerationVerifier(
   )
   const runner = await openComfyPool(options)
   const deviceOf = (server: string) => runner.deviceOf(server)
-  const fetcher = new GuardedFetcher(urls)
+  const { http: allowHttp, privateAddresses: allowPrivate } = urls
+  const fetcher = new GuardedFetcher({ allowHttp, allowPrivate })
   return {
     verifier: new GenerationVerifier({ runner, fetcher, embedder, tools, calibration, deviceOf }),
     close: async () => {

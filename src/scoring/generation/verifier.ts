@@ -14,6 +14,7 @@ import {
   readPackage,
 } from '../../media/package/index.js'
 import { isOurFault } from '../blame.js'
+import { ScoringError } from '../errors.js'
 import { TOOL } from '../judge/record.js'
 import { cosine, type Embedder, type Embedding } from '../metrics/embedding/index.js'
 import { MetricsError } from '../metrics/index.js'
@@ -75,6 +76,12 @@ export class GenerationVerifier {
   async rerun(workflow: Workflow, dir: string, signal: AbortSignal): Promise<Rerun> {
     const { runner, fetcher, deviceOf } = this.#modules
     const { run, files } = await renderWorkflow(workflow, { runner, fetcher }, { dir, signal })
+    if (run.reduced !== undefined) {
+      throw new ScoringError(
+        { code: 'SCORING_RERUN_REDUCED' },
+        'no server had the memory for the workflow as it is: less was made, which no result can be compared with',
+      )
+    }
     const known: Known[] = []
     for (const file of files) known.push(await this.#look(file, signal))
     const frames = known.map(({ facts }) => facts.frames ?? 1)

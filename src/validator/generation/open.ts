@@ -63,7 +63,7 @@ export async function openGeneration(
     device: config.device as DeviceChoice,
     modelsFolder: config['models.folder'],
     calibrationFile: config['generation.calibration'],
-    urls: { allowPrivate: config['allow-private-urls'], allowHttp: config['allow-http-urls'] },
+    urls: { privateAddresses: config['allow-private-urls'], http: config['allow-http-urls'] },
     tools: { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] },
     log,
   })
