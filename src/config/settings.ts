@@ -845,7 +845,14 @@ export const SETTINGS = {
     schema: oneOf(['disabled', 'offline', 'online']),
     default: 'disabled',
     for: ['validator'],
-    help: 'Weights & Biases plug-in.',
+    help: 'Weights & Biases: offline writes runs into the data folder, for wandb sync to upload; online is refused with that advice.',
+  }),
+  'wandb.project': setting({
+    env: 'WANDB_PROJECT',
+    schema: text(),
+    default: 'subreel',
+    for: ['validator'],
+    help: 'Project of the Weights & Biases runs.',
   }),
   'allow-private-urls': setting({
     env: 'SUBREEL_ALLOW_PRIVATE_URLS',

@@ -29,6 +29,7 @@ import { OrganicDuty } from './duties/organic.js'
 import { RetentionDuty } from './duties/retention.js'
 import { SyncDuty } from './duties/sync.js'
 import { SyntheticDuty } from './duties/synthetic.js'
+import { WandbDuty } from './duties/wandb.js'
 import { WarrantDuty } from './duties/warrants.js'
 import { WeightDuty } from './duties/weights.js'
 import { type Duty, runDuty } from './duty.js'
@@ -55,6 +56,7 @@ import { ReportStore } from './state/reports.js'
 import { RoundStore } from './state/rounds.js'
 import { TaskStore } from './state/tasks.js'
 import { DatabaseWeightLedger } from './state/weights.js'
+import { WandbRun } from './wandb/run.js'
 
 /** What a validator is made of beyond its settings. */
 export interface ValidatorParts {
@@ -227,6 +229,7 @@ export async function startValidator(
       reports: new ReportStore(db, netuid),
       load: (hotkey) => organic.loadOf(hotkey),
     })),
+    ...(await openWandb(config, context, rounds)),
     new EmissionDuty(network, emissions),
     new RetentionDuty(config['validator.retention_days'], { rounds, payloads, clock }),
     ...(config['neuron.disable_set_weights']
@@ -260,6 +263,30 @@ export async function startValidator(
       await organic.idle()
     },
   }
+}
+
+/** Charts for Weights & Biases, where they are asked for. */
+async function openWandb(
+  config: Config,
+  { clock, rng, log, resources }: DaemonContext,
+  rounds: RoundStore,
+) {
+  const mode = config['wandb.mode']
+  if (mode === 'disabled') return []
+  if (mode === 'online')
+    throw invalidSetting('wandb.mode: use offline, and upload the runs with wandb sync')
+  const netuid = must(config.netuid, 'netuid')
+  const run = await WandbRun.open(
+    {
+      ...{ dir: config['neuron.data_dir'], project: config['wandb.project'] },
+      ...{ name: `validator-${netuid}`, config: { netuid } },
+    },
+    clock,
+    rng,
+  )
+  resources.use('wandb', run)
+  log.info({ event: 'wandb.opened', folder: run.folder }, 'charts go to a Weights & Biases run')
+  return [new WandbDuty(rounds, run, { netuid, fromMs: clock.now() })]
 }
 
 const BUCKET = /^s3:\/\/([^/]+)\/?(.*)$/

@@ -10,6 +10,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   metagraph: async () => (await import('./metagraph.js')).command,
   register: async () => (await import('./register.js')).command,
   score: async () => (await import('./score.js')).command,
+  scores: async () => (await import('./scores.js')).command,
   state: async () => (await import('./state.js')).command,
   status: async () => (await import('./status.js')).command,
   verify: async () => (await import('./verify.js')).command,

@@ -48,6 +48,27 @@ export interface HistoryEntry {
   readonly createdAt: number
 }
 
+/** A committed round, for whoever charts or exports it. */
+export interface CommittedRound {
+  readonly roundId: string
+  readonly kind: string
+  readonly block: number
+  readonly startedAt: number
+  readonly endedAt: number
+  readonly scores: readonly {
+    readonly hotkey: string
+    readonly uid: number
+    readonly outcome: string
+    readonly score: number
+    readonly quality: number | null
+    readonly rate: number | null
+    readonly latencyMs: number | null
+    readonly reason: string
+    /** JSON ScoreRecord, when the answer was judged. */
+    readonly record: string | null
+  }[]
+}
+
 const ROWS_AT_ONCE = 16
 
 function toRow(roundId: string, score: ScoreRow, now: number) {
@@ -199,6 +220,62 @@ export class RoundStore {
       roundId: row.round_id,
       reason: row.reason,
       createdAt: row.created_at,
+    }))
+  }
+
+  /** Committed rounds with their scores, in the order they ended, after a given one. */
+  async committedAfter(
+    netuid: number,
+    after: { readonly endedAt: number; readonly roundId: string },
+    limit: number,
+  ): Promise<CommittedRound[]> {
+    const rows = await this.#db
+      .selectFrom('rounds')
+      .select(['round_id', 'kind', 'block', 'started_at', 'ended_at'])
+      .where('netuid', '=', netuid)
+      .where('status', '=', 'committed')
+      .where((eb) =>
+        eb.or([
+          eb('ended_at', '>', after.endedAt),
+          eb.and([eb('ended_at', '=', after.endedAt), eb('round_id', '>', after.roundId)]),
+        ]),
+      )
+      .orderBy('ended_at')
+      .orderBy('round_id')
+      .limit(limit)
+      .execute()
+    if (rows.length === 0) return []
+    const scores = await this.#db
+      .selectFrom('scores')
+      .select([
+        'round_id',
+        'hotkey',
+        'uid',
+        'outcome',
+        'score',
+        'quality',
+        'rate',
+        'latency_ms',
+        'reason',
+        'record',
+      ])
+      .where(
+        'round_id',
+        'in',
+        rows.map((row) => row.round_id),
+      )
+      .orderBy('id')
+      .execute()
+    return rows.map((row) => ({
+      ...{ roundId: row.round_id, kind: row.kind, block: row.block },
+      ...{ startedAt: row.started_at, endedAt: row.ended_at ?? row.started_at },
+      scores: scores
+        .filter(({ round_id }) => round_id === row.round_id)
+        .map(({ round_id: _, latency_ms, record, ...score }) => ({
+          ...score,
+          latencyMs: latency_ms,
+          record,
+        })),
     }))
   }
 
