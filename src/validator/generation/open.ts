@@ -90,7 +90,7 @@ export async function openGeneration(
   const options = {
     everyMs: 1_000,
     deadlineMs: config['validator.round_deadline_minutes'] * 60_000,
-    everyBlocks: config['validator.round_blocks'],
+    everyBlocks: config['generation.round_blocks'] ?? config['validator.round_blocks'],
   }
   const { clips } = corpus
   return [
