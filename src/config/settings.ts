@@ -536,6 +536,18 @@ export const SETTINGS = {
     for: NEURONS,
     help: 'JSON file of rules for node classes that workflows may use besides the shipped ones (docs/reference/comfyui.md).',
   }),
+  'comfyui.poll_seconds': setting({
+    schema: number({ min: 0.1, max: 60 }),
+    default: '2',
+    for: NEURONS,
+    help: 'Seconds between two looks at queue and history while a ComfyUI server says nothing of a prompt.',
+  }),
+  'comfyui.timeout_seconds': setting({
+    schema: int({ min: 10, max: 86_400 }),
+    default: '3600',
+    for: NEURONS,
+    help: 'How long a prompt may take at a ComfyUI server, its queue included; then it is cancelled.',
+  }),
   'comfyui.warm_up': setting({
     schema: list(),
     for: ['miner'],

@@ -46,6 +46,8 @@ export function configuredEngines(config: Config, log: Logger, registry?: Regist
         models: config['comfyui.models'],
         nodesFile: config['comfyui.nodes'],
         urls: { http: config['allow-http-urls'], privateAddresses: config['allow-private-urls'] },
+        pollMs: config['comfyui.poll_seconds'] * 1000,
+        runTimeoutMs: config['comfyui.timeout_seconds'] * 1000,
         warmUps: await warmUps(config),
         ...(registry === undefined ? {} : { registry }),
         log,

@@ -7,6 +7,7 @@ import { FetchError, type FetchOptions, GuardedFetcher } from '../../lib/http/in
 import { ComfyError, type ComfyNodeError } from './errors.js'
 import { type NodeFailure, parseFailure } from './messages.js'
 import { filesOf } from './outputs.js'
+import { readPythonJson } from './python-json.js'
 import type { ComfyServer } from './server.js'
 import type { ComfyDownloadOptions, ComfyOutput } from './types.js'
 
@@ -280,7 +281,7 @@ export class ComfyApi {
 
   #read<T>(call: string, schema: z.ZodType<T>, status: number, text: string): T {
     if (status !== 200) throw this.#status(call, status)
-    const parsed = schema.safeParse(parseJson(text))
+    const parsed = schema.safeParse(readPythonJson(text))
     if (parsed.success) return parsed.data
     throw new ComfyError(
       { code: 'COMFY_REPLY_BAD', server: this.server.name, call: nameOf(call) },
@@ -308,7 +309,7 @@ export class ComfyApi {
 
   #refusal(text: string): ComfyError {
     const server = this.server.name
-    const parsed = refusalSchema.safeParse(parseJson(text))
+    const parsed = refusalSchema.safeParse(readPythonJson(text))
     if (!parsed.success) return this.#status('prompt', 400)
     const { error, node_errors } = parsed.data
     const whole =
@@ -403,12 +404,4 @@ async function* parts(
   if (typeof source === 'string') yield* createReadStream(source)
   else yield source
   yield tail
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

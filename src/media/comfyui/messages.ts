@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { readPythonJson } from './python-json.js'
 import type { ComfyPreview } from './types.js'
 
 /** What a ComfyUI server says over its socket, as far as a client needs it. */
@@ -139,7 +140,7 @@ const frameSchema = z.object({ type: z.string(), data: z.unknown() })
 
 /** A text frame, or undefined when it is of no use: another type, or not understood. */
 export function parseMessage(text: string): ComfyMessage | undefined {
-  const frame = frameSchema.safeParse(parseJson(text))
+  const frame = frameSchema.safeParse(readPythonJson(text))
   if (!frame.success || !Object.hasOwn(messageSchemas, frame.data.type)) return undefined
   const schema = messageSchemas[frame.data.type as keyof typeof messageSchemas]
   const parsed = schema.safeParse(frame.data.data)
@@ -174,7 +175,9 @@ export function parsePreview(frame: Buffer): PreviewFrame | undefined {
     return mime === undefined ? undefined : { mime, bytes: frame.subarray(8) }
   }
   if (type !== PREVIEW_WITH_METADATA || word > MAX_METADATA_BYTES) return undefined
-  const metadata = metadataSchema.safeParse(parseJson(frame.subarray(8, 8 + word).toString('utf8')))
+  const metadata = metadataSchema.safeParse(
+    readPythonJson(frame.subarray(8, 8 + word).toString('utf8')),
+  )
   if (!metadata.success) return undefined
   const { image_type: mime, prompt_id: promptId, node_id: nodeId } = metadata.data
   return {
@@ -187,12 +190,4 @@ export function parsePreview(frame: Buffer): PreviewFrame | undefined {
 
 function share(value: number, max: number): number {
   return max > 0 ? Math.min(1, Math.max(0, value / max)) : 0
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -23,6 +23,8 @@ export interface OpenComfyOptions {
   readonly nodesFile?: string | undefined
   /** Rules for URLs inside workflows; none are allowed when absent. */
   readonly urls?: UrlRules
+  readonly pollMs: number
+  readonly runTimeoutMs: number
   readonly warmUps?: readonly ComfyWarmUp[]
   readonly registry?: Registry
   readonly log: Logger
@@ -42,6 +44,8 @@ export async function openComfyPool(options: OpenComfyOptions): Promise<ComfyPoo
   })
   return new ComfyPool(
     {
+      pollMs: options.pollMs,
+      runTimeoutMs: options.runTimeoutMs,
       servers: parseComfyServers(servers, tokens),
       ...(warmUps === undefined ? {} : { warmUps }),
     },

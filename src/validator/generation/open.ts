@@ -59,6 +59,8 @@ export async function openGeneration(
     tokens: config['comfyui.tokens'] ?? [],
     models: config['comfyui.models'],
     nodesFile: config['comfyui.nodes'],
+    pollMs: config['comfyui.poll_seconds'] * 1000,
+    runTimeoutMs: config['comfyui.timeout_seconds'] * 1000,
     registry,
     device: config.device as DeviceChoice,
     modelsFolder: config['models.folder'],

@@ -7,6 +7,7 @@ import { isOutOfMemory } from '#src/media/comfyui/memory.js'
 import { parseMessage, parsePreview } from '#src/media/comfyui/messages.js'
 import { filesOf } from '#src/media/comfyui/outputs.js'
 import { ProgressMeter } from '#src/media/comfyui/progress.js'
+import { readPythonJson } from '#src/media/comfyui/python-json.js'
 
 const secrets = (...texts: string[]) => texts.map((text) => new Secret(text))
 
@@ -91,6 +92,19 @@ describe('what a ComfyUI server says', () => {
     ]) {
       assert.equal(parsePreview(Buffer.from(frame, 'hex')), undefined, frame)
     }
+  })
+
+  it('is read although Python writes numbers that JSON does not have', () => {
+    const text =
+      '{"min": -Infinity, "max": Infinity, "at": [NaN, 1], "text": "NaN, \\"Infinity\\""}'
+    assert.deepEqual(readPythonJson(text), {
+      min: null,
+      max: null,
+      at: [null, 1],
+      text: 'NaN, "Infinity"',
+    })
+    assert.equal(readPythonJson('<html>'), undefined)
+    assert.equal(readPythonJson('{"a": Infinit}'), undefined)
   })
 
   it('takes files from any list of outputs', () => {
