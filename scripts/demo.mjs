@@ -205,13 +205,19 @@ async function keep({ devnet, gateway, redis, logDir }) {
   })
 }
 
+let stopping
+/** Ends everything that was started, once however often it is asked to. */
+function stop() {
+  stopping ??= (async () => {
+    board.close()
+    for (const close of cleanup.splice(0).reverse()) await Promise.resolve(close()).catch(() => {})
+  })()
+  return stopping
+}
 let onInterrupt = async () => {
+  board.say('stopping')
   await stop()
   process.exit(130)
-}
-async function stop() {
-  board.close()
-  for (const close of cleanup.splice(0).reverse()) await Promise.resolve(close()).catch(() => {})
 }
 process.once('SIGINT', () => onInterrupt())
 process.once('SIGTERM', () => onInterrupt())
@@ -223,7 +229,8 @@ else {
   try {
     ok = await main(options)
   } catch (error) {
-    board.say(`the demo failed: ${error.message}`)
+    // What an interrupt ends fails by that.
+    if (stopping === undefined) board.say(`the demo failed: ${error.message}`)
   }
   await stop()
   process.exit(ok ? 0 : 1)

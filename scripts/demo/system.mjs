@@ -72,6 +72,7 @@ const addressOf = (uri, chainEndpoint) => signerFromUri(uri, { chainEndpoint }).
 
 export class System {
   #cleanup = []
+  #closed = false
 
   constructor({ dir, corpus, say }) {
     this.dir = dir
@@ -218,6 +219,7 @@ export class System {
   }
 
   async #start(name, args, env = {}, watch = () => {}) {
+    if (this.#closed) throw new Error('the demo is ending')
     const daemon = new Daemon(name, args, { logDir: this.logDir, env: { ...inherited(), ...env } })
     watch(daemon)
     this.#cleanup.push(() => daemon.stop())
@@ -225,6 +227,7 @@ export class System {
   }
 
   async close() {
+    this.#closed = true
     for (const close of this.#cleanup.splice(0).reverse())
       await Promise.resolve(close()).catch(() => {})
   }
