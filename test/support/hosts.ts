@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -40,6 +40,8 @@ export class HostedProcess {
   }
 }
 
+const isRoot = process.platform === 'linux' && process.getuid?.() === 0
+
 /** One machine: an address, folders of its own, and the way to run a program there. */
 export interface Host {
   readonly ip: string
@@ -65,18 +67,25 @@ export class Lab {
   #hosts = 0
 
   constructor() {
-    this.isolated =
-      process.platform === 'linux' &&
-      process.getuid?.() === 0 &&
-      spawnSync('ip', ['netns', 'add', this.#id]).status === 0
     // 198.18.0.0/15 is kept for tests between networks (RFC 2544).
-    this.#net = this.isolated ? `198.18.${process.pid % 250}` : '127.18.0'
+    const net = `198.18.${process.pid % 250}`
+    this.isolated = isRoot && this.#lay(`${net}.1/24`)
+    this.#net = this.isolated ? net : '127.18.0'
     this.center = `${this.#net}.1`
-    if (!this.isolated) return
-    ip('netns', 'del', this.#id)
-    ip('link', 'add', this.#id, 'type', 'bridge')
-    ip('addr', 'add', `${this.center}/24`, 'dev', this.#id)
-    ip('link', 'set', this.#id, 'up')
+  }
+
+  /** Whether this kernel and these rights allow it is known by doing it. */
+  #lay(address: string): boolean {
+    try {
+      ip('netns', 'add', this.#id)
+      ip('netns', 'del', this.#id)
+      ip('link', 'add', this.#id, 'type', 'bridge')
+      ip('addr', 'add', address, 'dev', this.#id)
+      ip('link', 'set', this.#id, 'up')
+      return true
+    } catch {
+      return false
+    }
   }
 
   /** A new host; its folders are below `base`. */
