@@ -612,6 +612,12 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'Folder of exported models of your own (docs/models.md): ImageBind judges generated videos when it is there.',
   }),
+  'validator.seconds_per_gigapixel': setting({
+    schema: number({ min: 0, max: 10_000 }),
+    default: '0',
+    for: ['validator'],
+    help: 'Seconds a miner has for 1e9 pixels (frames × width × height), where that is more than its time for any task.',
+  }),
   'validator.round_deadline_minutes': setting({
     schema: number({ min: 1, max: 1440 }),
     default: '120',

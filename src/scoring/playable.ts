@@ -8,6 +8,8 @@ export interface Playable {
   /** One sentence; why not, when not. */
   readonly reason: string
   readonly durationSeconds: number | undefined
+  /** Frames × width × height. */
+  readonly pixels?: number
 }
 
 /**
@@ -26,7 +28,10 @@ export async function checkPlayable(
     if (info.video === undefined) return refuse('the file has no video stream')
     const frames = await decodedFrameCount(path, { ...tools, signal })
     if (frames === 0) return refuse('no frame of the file can be decoded')
-    return { ok: true, reason: `${frames} frames decode`, durationSeconds: info.durationSeconds }
+    const { width, height } = info.video
+    const reason = `${frames} frames decode`
+    const pixels = frames * width * height
+    return { ok: true, reason, durationSeconds: info.durationSeconds, pixels }
   } catch (error) {
     if (error instanceof MediaError && !signal.aborted) return refuse(error.message)
     throw error

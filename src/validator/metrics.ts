@@ -20,6 +20,12 @@ export function createMetrics(registry: Registry) {
       buckets: [0.1, 0.5, 1, 2, 5, 10, 20, 40, 80, 120, 240],
       registers,
     }),
+    warrants: new Counter({
+      name: 'subnet_validator_warrants_total',
+      help: 'Miners asked which work they do: answered or silent.',
+      labelNames: ['result'],
+      registers,
+    }),
     outcomes: new Counter({
       name: 'subnet_validator_outcomes_total',
       help: 'Answers by how they ended.',

@@ -1,9 +1,16 @@
 import { type Config, ConfigError } from '../config/index.js'
+import type { CorpusClip } from '../corpus/index.js'
 import { toUid, type Uid } from '../protocol/index.js'
 import { LEDGER_RULES, type LedgerRules } from '../scoring/ledger.js'
 import { type TaskKind, VIDEO_CODECS } from '../scoring/types.js'
 import { WEIGHTS, type WeightConfig } from '../scoring/weights.js'
-import { DEFAULT_PLAN_SETTINGS, type PlanSettings, ROUND_KINDS, type RoundKind } from './plan.js'
+import {
+  DEFAULT_PLAN_SETTINGS,
+  type PlanSettings,
+  ROUND_KINDS,
+  type RoundKind,
+  type RoundPlan,
+} from './plan.js'
 
 /** Kinds of synthetic rounds on clips that the settings ask for. @throws ConfigError */
 export function roundKinds(config: Config): RoundKind[] {
@@ -54,9 +61,33 @@ export function planSettings(config: Config): PlanSettings {
 
 const DEFAULT_TIMEOUT_SECONDS = { compression: 120, upscaling: 40, generation: 600 } as const
 
-/** Time a miner has for a task, in milliseconds: for rounds and users alike. */
-export function minerTimeoutMs(config: Config, kind: keyof typeof DEFAULT_TIMEOUT_SECONDS): number {
-  return (config['neuron.timeout'] ?? DEFAULT_TIMEOUT_SECONDS[kind]) * 1_000
+const GIGAPIXEL = 1e9
+
+/**
+ * Time a miner has for a task, in milliseconds: for rounds and users alike. `pixels`: frames × width ×
+ * height of what it is given, 0 where unknown.
+ */
+export function minerTimeoutMs(
+  config: Config,
+  kind: keyof typeof DEFAULT_TIMEOUT_SECONDS,
+  pixels: number,
+): number {
+  const least = config['neuron.timeout'] ?? DEFAULT_TIMEOUT_SECONDS[kind]
+  const bySize = (config['validator.seconds_per_gigapixel'] * pixels) / GIGAPIXEL
+  return Math.max(least, bySize) * 1_000
+}
+
+const NOMINAL_FPS = 30
+
+/** Pixels of a challenge of that length; the frame rate is taken as 30, as the plan does not hold it. */
+export function challengePixels(
+  clips: readonly CorpusClip[],
+  { clipId, task }: RoundPlan,
+  seconds: number,
+): number {
+  const clip = clips.find(({ id }) => id === clipId)
+  const scale = task.kind === 'upscaling' ? task.scale : 1
+  return ((clip?.width ?? 0) * (clip?.height ?? 0) * NOMINAL_FPS * seconds) / scale ** 2
 }
 
 const HOUR_MS = 3_600_000

@@ -11,6 +11,8 @@ export interface MinerTarget {
   readonly port: number
   /** SDK version integer from the chain. */
   readonly version?: number
+  /** Longest clip it takes, in seconds; any when absent. */
+  readonly maxSeconds?: number
 }
 
 /** What a miner made of a request. Failing is an answer too, never an exception. */

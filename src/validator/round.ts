@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../lib/clock.js'
-import { describeError, isAbort, SubnetError } from '../lib/errors.js'
+import { describeError, isAbort, must, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { mapLimit } from '../lib/loop.js'
 import type { ScoreRecord } from '../scoring/types.js'
@@ -25,8 +25,8 @@ export interface RoundOptions {
   readonly netuid: number
   /** Requests in flight at once. */
   readonly concurrency: number
-  /** Time a miner has, by kind, in milliseconds. */
-  readonly timeoutMs: (plan: RoundPlan) => number
+  /** Time a miner has for a challenge of that length, in milliseconds. */
+  readonly timeoutMs: (plan: RoundPlan, seconds: number) => number
   /** Where working files go; the system's temporary folder when absent. */
   readonly tempDir?: string
 }
@@ -47,6 +47,15 @@ export interface RoundModules {
 export type RoundResult =
   | { readonly outcome: 'committed'; readonly scores: readonly ScoreRow[] }
   | { readonly outcome: 'played-before' }
+
+/** What miners that take clips of one length are given. */
+interface Challenge {
+  readonly url: string
+  readonly key: string
+  readonly seconds: number
+  readonly timeoutMs: number
+  readonly arrivals: ArrivalJudge
+}
 
 const DOWNLOAD_MS = 120_000
 
@@ -115,34 +124,42 @@ export class RoundRunner {
     dir: string,
     signal: AbortSignal,
   ): Promise<ScoreRow[]> {
-    const files = await this.#makeChallenge(plan, dir)
-    const timeoutMs = this.#options.timeoutMs(plan)
-    const { payloads, judge } = this.#modules
-    // Twice the time a miner has: it may fetch late, and again after a crash of its own.
-    const published = await payloads.publish(
-      files.payload,
-      Math.ceil((2 * timeoutMs) / 1000) + 600,
-      signal,
-    )
+    const byHotkey = new Map(miners.map((miner) => [miner.hotkey, miner]))
+    const asked = plan.order.flatMap((hotkey) => byHotkey.get(hotkey) ?? [])
+    const secondsFor = ({ maxSeconds = Number.POSITIVE_INFINITY }: MinerTarget) =>
+      Math.min(plan.cut.seconds, maxSeconds)
+    const challenges = new Map<number, Challenge>()
     try {
-      const request = { task: plan.task, ...files, contentSeconds: plan.cut.seconds }
-      const arrivals = new ArrivalJudge((results) => judge.judge({ ...request, results }, signal))
+      // A miner that takes only short clips gets the beginning: it must not shorten the round for all.
+      for (const seconds of new Set(asked.map(secondsFor)))
+        challenges.set(seconds, await this.#publish(plan, seconds, dir, signal))
       const firstWithContent = new Map<string, number>()
-      const byHotkey = new Map(miners.map((miner) => [miner.hotkey, miner]))
-      const asked = plan.order.flatMap((hotkey) => byHotkey.get(hotkey) ?? [])
-      return await mapLimit(asked, this.#options.concurrency, (miner) =>
-        this.#playMiner(
-          miner,
-          plan,
-          { url: published.url, timeoutMs, dir },
-          arrivals,
-          firstWithContent,
-          signal,
-        ),
-      )
+      return await mapLimit(asked, this.#options.concurrency, (miner) => {
+        const challenge = must(challenges.get(secondsFor(miner)), 'challenge')
+        return this.#playMiner(miner, plan, challenge, dir, firstWithContent, signal)
+      })
     } finally {
-      await payloads.remove(published.key)
+      for (const { key } of challenges.values()) await this.#modules.payloads.remove(key)
     }
+  }
+
+  /** Makes the challenge of that length and puts it where miners can fetch it. */
+  async #publish(
+    plan: RoundPlan,
+    seconds: number,
+    parent: string,
+    signal: AbortSignal,
+  ): Promise<Challenge> {
+    const { payloads, judge } = this.#modules
+    const dir = await mkdtemp(join(parent, 'challenge-'))
+    const files = await this.#makeChallenge({ ...plan, cut: { ...plan.cut, seconds } }, dir)
+    const timeoutMs = this.#options.timeoutMs(plan, seconds)
+    // Twice the time a miner has: it may fetch late, and again after a crash of its own.
+    const livesSeconds = Math.ceil((2 * timeoutMs) / 1000) + 600
+    const { url, key } = await payloads.publish(files.payload, livesSeconds, signal)
+    const request = { task: plan.task, ...files, contentSeconds: seconds }
+    const arrivals = new ArrivalJudge((results) => judge.judge({ ...request, results }, signal))
+    return { url, key, seconds, timeoutMs, arrivals }
   }
 
   async #makeChallenge(
@@ -167,8 +184,8 @@ export class RoundRunner {
   async #playMiner(
     miner: MinerTarget,
     plan: RoundPlan,
-    sent: { readonly url: string; readonly timeoutMs: number; readonly dir: string },
-    arrivals: ArrivalJudge,
+    challenge: Challenge,
+    dir: string,
     firstWithContent: Map<string, number>,
     signal: AbortSignal,
   ): Promise<ScoreRow> {
@@ -185,17 +202,17 @@ export class RoundRunner {
         { event: 'task.scored', roundId: plan.roundId, uid: miner.uid, outcome, score, reason },
         'scored an answer',
       )
-      const base = { hotkey: miner.hotkey, uid: miner.uid, kind, contentSeconds: plan.cut.seconds }
+      const base = { hotkey: miner.hotkey, uid: miner.uid, kind, contentSeconds: challenge.seconds }
       return { ...base, outcome, score, reason, ...extra }
     }
-    const task = { ...minerWork(plan.task), url: sent.url, roundId: plan.roundId }
-    const answer = await client.ask(miner, task, { timeoutMs: sent.timeoutMs, signal })
+    const task = { ...minerWork(plan.task), url: challenge.url, roundId: plan.roundId }
+    const answer = await client.ask(miner, task, { timeoutMs: challenge.timeoutMs, signal })
     signal.throwIfAborted()
     const { latencyMs } = answer
     metrics.answerSeconds.observe({ kind }, latencyMs / 1000)
     if (!answer.ok) return row(answer.outcome, 0, answer.reason, { latencyMs })
 
-    const path = join(sent.dir, `${randomUUID()}.bin`)
+    const path = join(dir, `${randomUUID()}.bin`)
     let fetched: { sha256: string }
     try {
       fetched = await fetcher.download(answer.url, path, { timeoutMs: DOWNLOAD_MS, signal })
@@ -213,7 +230,7 @@ export class RoundRunner {
     firstWithContent.set(fetched.sha256, miner.uid)
     let record: ScoreRecord
     try {
-      record = await arrivals.add({ id: miner.hotkey, path, sha256: fetched.sha256 })
+      record = await challenge.arrivals.add({ id: miner.hotkey, path, sha256: fetched.sha256 })
     } catch (error) {
       signal.throwIfAborted()
       log.error(

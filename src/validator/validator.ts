@@ -25,6 +25,7 @@ import { ConsensusDuty, type ConsensusModules } from './duties/consensus.js'
 import { EmissionDuty } from './duties/emissions.js'
 import { GatewayFeed } from './duties/gateway-feed.js'
 import { LeaseDuty } from './duties/lease.js'
+import { LengthDuty } from './duties/lengths.js'
 import { OrganicDuty } from './duties/organic.js'
 import { RetentionDuty } from './duties/retention.js'
 import { SyncDuty } from './duties/sync.js'
@@ -40,6 +41,7 @@ import { DendriteMinerClient } from './miner-client.js'
 import { Network } from './network.js'
 import { OrganicSampler } from './organic/sample.js'
 import {
+  challengePixels,
   invalidSetting,
   ledgerRules,
   minerTimeoutMs,
@@ -142,7 +144,8 @@ export async function startValidator(
     {
       netuid,
       concurrency: 256,
-      timeoutMs: (plan) => minerTimeoutMs(config, plan.task.kind),
+      timeoutMs: (plan, seconds) =>
+        minerTimeoutMs(config, plan.task.kind, challengePixels(corpus.clips, plan, seconds)),
       ...(tempDir === undefined ? {} : { tempDir }),
     },
     {
@@ -166,7 +169,7 @@ export async function startValidator(
       hedgeMs: config['organic.hedge_seconds'] * 1_000,
       exploration: config['organic.exploration'],
       sample: config['organic.sample'],
-      minerTimeoutMs: (kind) => minerTimeoutMs(config, kind),
+      minerTimeoutMs: (kind, pixels) => minerTimeoutMs(config, kind, pixels),
       ...(tempDir === undefined ? {} : { tempDir }),
     },
     {
@@ -193,12 +196,17 @@ export async function startValidator(
   )
   const warrants = new WarrantDuty(
     { everyMs: config['validator.warrant_seconds'] * 1_000, timeoutMs: WARRANT_TIMEOUT_MS },
+    { network, miners, client, metrics },
+  )
+  const lengths = new LengthDuty(
+    { everyMs: config['validator.warrant_seconds'] * 1_000, timeoutMs: WARRANT_TIMEOUT_MS },
     { network, miners, client },
   )
   const duties: Duty[] = [
     new LeaseDuty(lease),
     sync,
     warrants,
+    lengths,
     new SyntheticDuty(
       {
         everyMs: 1_000,

@@ -47,7 +47,10 @@ describe('one run on libsql and on PostgreSQL', () => {
       ...{ hotkey, uid, coldkey: 'c', registeredAt: 1 },
     }))
     await miners.sync(neurons)
-    for (const { hotkey } of neurons.slice(1)) await miners.warrant(hotkey, ['compress'], 10)
+    for (const { hotkey } of neurons.slice(1)) {
+      await miners.warrant(hotkey, ['compress'])
+      await miners.takesLength(hotkey, 10)
+    }
     for (let round = 0; round < ROUNDS; round += 1) {
       await rig.play(round, crowd.targets, round % 2 === 0 ? 'compression' : 'upscaling')
       await clock.advance(1_000)

@@ -194,7 +194,8 @@ function suite(name: string, location: () => string): void {
     it('starts a uid fresh when a new hotkey has it, and a hotkey when it registers again', async () => {
       const neuron = { hotkey: 'a', uid: 1, coldkey: 'c', registeredAt: 10 }
       await miners.sync([neuron])
-      await miners.warrant('a', ['upscale', 'compress'], 10)
+      await miners.warrant('a', ['upscale', 'compress'])
+      await miners.takesLength('a', 10)
       assert.deepEqual((await miners.active())[0]?.kinds, ['upscale', 'compress'])
       await miners.sync([neuron])
       assert.deepEqual(

@@ -121,6 +121,33 @@ describe('a round', () => {
     )
   })
 
+  it('gives a miner that takes only short clips a short one, and nobody else', async () => {
+    const lengths: number[] = []
+    const judge = new MemoryJudge(() => 0.5)
+    const judging = judge.judge.bind(judge)
+    judge.judge = (request: Parameters<typeof judging>[0] & { contentSeconds?: number }) => {
+      lengths.push(request.contentSeconds ?? 0)
+      return judging(request)
+    }
+    client.behaviours.set('good', answers('https://a.example/long'))
+    client.behaviours.set('silent', answers('https://a.example/short'))
+    const some = miners.map((miner) =>
+      miner.hotkey === 'silent' ? { ...miner, maxSeconds: 1 } : miner,
+    )
+    const result = await runner(judge).play(plan(), at, some, new AbortController().signal)
+    assert.ok(result.outcome === 'committed')
+    const secondsOf = (hotkey: string) =>
+      result.scores.find((score) => score.hotkey === hotkey)?.contentSeconds
+    assert.deepEqual([secondsOf('good'), secondsOf('silent')], [2, 1])
+    assert.deepEqual(lengths.sort(), [1, 2])
+    const urls = new Map(
+      client.asked.map(({ hotkey, task }) => [hotkey, 'url' in task ? task.url : '']),
+    )
+    assert.notEqual(urls.get('silent'), urls.get('good'))
+    assert.equal(urls.get('refuses'), urls.get('good'))
+    assert.equal(payloads.live.size, 0)
+  })
+
   it('judges what has arrived while a slow miner is still working', async () => {
     let slowEnds = () => {}
     client.behaviours.set('good', answers('https://a.example/one'))

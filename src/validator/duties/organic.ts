@@ -27,6 +27,8 @@ export type ResultCheck = (
   readonly ok: boolean
   readonly reason: string
   readonly durationSeconds: number | undefined
+  /** Frames × width × height. */
+  readonly pixels?: number
 }>
 
 export interface OrganicOptions {
@@ -42,7 +44,7 @@ export interface OrganicOptions {
   /** Share of completed tasks that are judged and recorded, 0–1. */
   readonly sample: number
   /** Time that one miner has, the same as in rounds: the deadline is on the wire. */
-  readonly minerTimeoutMs: (kind: MinerTask['kind']) => number
+  readonly minerTimeoutMs: (kind: MinerTask['kind'], pixels: number) => number
   readonly tempDir?: string
 }
 
@@ -80,6 +82,7 @@ interface Prepared {
   /** The user's own video; absent for a video from nothing. */
   readonly source?: { readonly path: string; readonly durationSeconds: number | undefined }
   readonly publishedKey?: string
+  readonly timeoutMs: number
 }
 
 /** Ends a task with a code that the user sees. */
@@ -238,7 +241,12 @@ export class OrganicDuty implements Duty {
     dir: string,
     signal: AbortSignal,
   ): Promise<Prepared> {
-    if (params.kind === 'generation') return { request: this.#generation(params, roundId) }
+    const { minerTimeoutMs } = this.#options
+    if (params.kind === 'generation')
+      return {
+        request: this.#generation(params, roundId),
+        timeoutMs: minerTimeoutMs(params.kind, 0),
+      }
     const { fetcher, check, payloads } = this.#modules
     const path = join(dir, 'source.mp4')
     try {
@@ -248,14 +256,16 @@ export class OrganicDuty implements Duty {
       if (error instanceof SubnetError === false) throw error
       throw new TaskFailure('TASK_SOURCE_UNREACHABLE', describeError(error))
     }
-    const { ok, reason, durationSeconds } = await check(path, signal)
+    const { ok, reason, durationSeconds, pixels = 0 } = await check(path, signal)
     if (!ok) throw new TaskFailure('TASK_SOURCE_UNUSABLE', reason)
-    const livesSeconds = Math.ceil(this.#options.minerTimeoutMs(params.kind) / 500) + 600
+    const timeoutMs = minerTimeoutMs(params.kind, pixels)
+    const livesSeconds = Math.ceil((2 * timeoutMs) / 1000) + 600
     const published = await payloads.publish(path, livesSeconds, signal)
     return {
       request: { ...params, url: published.url, roundId },
       source: { path, durationSeconds },
       publishedKey: published.key,
+      timeoutMs,
     }
   }
 
@@ -382,14 +392,13 @@ export class OrganicDuty implements Duty {
 
   async #try(
     taskId: string,
-    { request, source }: Prepared,
+    { request, source, timeoutMs }: Prepared,
     miner: MinerTarget,
     dir: string,
     signal: AbortSignal,
   ): Promise<Good | undefined> {
     const { client, fetcher, check, log } = this.#modules
     const path = join(dir, randomUUID())
-    const timeoutMs = this.#options.minerTimeoutMs(request.kind)
     const { uid } = miner
     this.#load.set(miner.hotkey, this.loadOf(miner.hotkey) + 1)
     const refuse = (reason: string) => {

@@ -77,6 +77,10 @@ export class SyntheticDuty implements Duty {
     const able = network
       .miners()
       .filter(({ hotkey }) => (known.get(hotkey)?.kinds ?? ['upscale']).includes(WARRANTED[kind]))
+      .map((miner) => {
+        const maxSeconds = known.get(miner.hotkey)?.maxLengthSeconds
+        return maxSeconds === undefined ? miner : { ...miner, maxSeconds }
+      })
     if (able.length === 0) return
     const plan = planRound({
       netuid: network.netuid,

@@ -1,5 +1,6 @@
 import { mapLimit } from '../../lib/loop.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
+import type { ValidatorMetrics } from '../metrics.js'
 import type { Network } from '../network.js'
 import type { MinerClient } from '../ports.js'
 import type { MinerStore } from '../state/miners.js'
@@ -7,7 +8,7 @@ import type { MinerStore } from '../state/miners.js'
 const CONCURRENCY = 64
 
 /**
- * Asks every serving miner which work it does and how long a clip it takes. A silent miner keeps
+ * Asks every serving miner which work it does. A silent miner keeps
  * what it said last: one lost packet must not cost it a round.
  */
 export class WarrantDuty implements Duty {
@@ -18,16 +19,23 @@ export class WarrantDuty implements Duty {
   readonly #network: Network
   readonly #miners: MinerStore
   readonly #client: MinerClient
+  readonly #metrics: ValidatorMetrics
 
   constructor(
     options: { everyMs: number; timeoutMs: number },
-    modules: { network: Network; miners: MinerStore; client: MinerClient },
+    modules: {
+      network: Network
+      miners: MinerStore
+      client: MinerClient
+      metrics: ValidatorMetrics
+    },
   ) {
     this.everyMs = options.everyMs
     this.#timeoutMs = options.timeoutMs
     this.#network = modules.network
     this.#miners = modules.miners
     this.#client = modules.client
+    this.#metrics = modules.metrics
   }
 
   async run(signal: AbortSignal): Promise<DutyResult> {
@@ -35,11 +43,9 @@ export class WarrantDuty implements Duty {
     if (miners.length === 0) return skipped('no miner serves an axon')
     const options = { timeoutMs: this.#timeoutMs, signal }
     await mapLimit(miners, CONCURRENCY, async (miner) => {
-      const [warrant, maxLength] = await Promise.all([
-        this.#client.warrant(miner, options),
-        this.#client.maxLengthSeconds(miner, options),
-      ])
-      if (warrant !== undefined) await this.#miners.warrant(miner.hotkey, warrant.kinds, maxLength)
+      const warrant = await this.#client.warrant(miner, options)
+      this.#metrics.warrants.inc({ result: warrant === undefined ? 'silent' : 'answered' })
+      if (warrant !== undefined) await this.#miners.warrant(miner.hotkey, warrant.kinds)
     })
     return DONE
   }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.js'
 import type { StateDatabase } from './open.js'
+import type { MinersTable } from './schema.js'
 
 export interface KnownMiner {
   readonly hotkey: string
@@ -97,20 +98,20 @@ export class MinerStore {
   }
 
   /** Records what a miner said it handles. */
-  async warrant(
-    hotkey: string,
-    kinds: readonly string[],
-    maxLengthSeconds?: number,
-  ): Promise<void> {
+  async warrant(hotkey: string, kinds: readonly string[]): Promise<void> {
     const now = this.#clock.now()
+    await this.#update(hotkey, { kinds: kinds.join(','), warranted_at: now, last_active_at: now })
+  }
+
+  /** Records the longest clip that a miner said it takes. */
+  async takesLength(hotkey: string, seconds: number): Promise<void> {
+    await this.#update(hotkey, { max_length_seconds: seconds, last_active_at: this.#clock.now() })
+  }
+
+  async #update(hotkey: string, change: Partial<MinersTable>): Promise<void> {
     await this.#db
       .updateTable('miners')
-      .set({
-        kinds: kinds.join(','),
-        warranted_at: now,
-        last_active_at: now,
-        ...(maxLengthSeconds === undefined ? {} : { max_length_seconds: maxLengthSeconds }),
-      })
+      .set(change)
       .where('netuid', '=', this.#netuid)
       .where('hotkey', '=', hotkey)
       .execute()
