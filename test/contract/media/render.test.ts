@@ -29,7 +29,10 @@ const images = new Map<string, Buffer>()
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'subreel-render-'))
   comfy = await DevComfy.start({ folder: join(dir, 'comfy') })
-  pool = await openComfyPool({ servers: [comfy.address], tokens: [], log: silentLog() })
+  pool = await openComfyPool({
+    ...{ servers: [comfy.address], tokens: [], log: silentLog() },
+    ...{ pollMs: 500, runTimeoutMs: 60_000 },
+  })
   files = createServer((request, response) => {
     const body = images.get(request.url ?? '')
     response.writeHead(body === undefined ? 404 : 200).end(body)
