@@ -1,3 +1,4 @@
+export { withNumbers } from './edit.js'
 export { ConfigError } from './errors.js'
 export {
   appliesTo,
