@@ -18,6 +18,6 @@ export { fileUrl, hostileInput, MAX_ALLOC_BYTES, MAX_PIXELS } from './hostile.js
 export { frameBytes, PIXEL_FORMATS, type PixelFormat } from './pixel-format.js'
 export { type ProbeOptions, probe, probeVideo } from './probe.js'
 export { type ProcessOptions, type RunOptions, runProcess, startProcess } from './process.js'
-export { type SandboxMode, type SandboxTools, sandboxTools } from './sandbox.js'
+export { type SandboxMode, type SandboxTools, sandboxTools, tied } from './sandbox.js'
 export { type SniffedFormat, sniff, sniffFile } from './sniff.js'
 export type { MediaInfo, VideoStreamInfo } from './types.js'

@@ -71,8 +71,6 @@ export async function confine(
 ): Promise<{ readonly command: string; readonly args: readonly string[] }> {
   if (policy.mode === 'off') return { command, args }
   const tools = await sandboxTools()
-  // A tool must not outlive a killed parent and go on writing where its successor works.
-  const tied = tools.setpriv ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []
   if (policy.mode === 'required' && !tools.bubblewrap) {
     throw new MediaError(
       { code: 'MEDIA_SANDBOX_MISSING' },
@@ -81,12 +79,26 @@ export async function confine(
   }
   const limited = tools.prlimit ? [...limits(policy), command, ...args] : [command, ...args]
   const line = tools.bubblewrap ? [...box(command, policy), ...limited] : limited
-  return split([...tied, ...line])
+  const [program = '', ...rest] = line
+  return tied(program, rest)
 }
 
-function split(line: readonly string[]): { command: string; args: readonly string[] } {
-  const [command = '', ...args] = line
-  return { command, args }
+/** What `sh` checks before it becomes the tool: a parent that died before the tie leaves another in its place. */
+const IF_PARENT_LIVES = '[ "$PPID" = "$0" ] && exec "$@"'
+
+/**
+ * The command line of a tool that dies with `parent`: it must not go on writing where its successor
+ * works. Without setpriv (macOS) the tool runs as it is.
+ */
+export async function tied(
+  command: string,
+  args: readonly string[],
+  parent: number = process.pid,
+): Promise<{ readonly command: string; readonly args: readonly string[] }> {
+  const { setpriv } = await sandboxTools()
+  if (!setpriv) return { command, args }
+  const check = ['sh', '-c', IF_PARENT_LIVES, `${parent}`]
+  return { command: 'setpriv', args: ['--pdeathsig', 'KILL', '--', ...check, command, ...args] }
 }
 
 function limits(policy: SandboxPolicy): string[] {

@@ -9,6 +9,7 @@ import {
   probeVideo,
   runFfmpeg,
   runProcess,
+  tied,
   type VideoStreamInfo,
 } from '../../media/index.js'
 import { EngineError } from '../errors.js'
@@ -168,7 +169,8 @@ export class Video2xEngine implements Engine<UpscaleParams, UpscaleResult> {
     const args = video2xArgs(this.#features, { source, output, scale, profile, device, model })
     const lastLines: string[] = []
     try {
-      await runProcess(path, args, {
+      const line = await tied(path, args)
+      await runProcess(line.command, line.args, {
         signal,
         tool: 'video2x',
         maxStdoutBytes: MAX_LOG_BYTES,
