@@ -3,9 +3,9 @@
 const start = performance.now()
 const out = process.stdout
 
+const KINDS = ['compression', 'upscaling', 'generation']
 const pad = (text, width) => String(text).padEnd(width)
 const elapsed = () => ((performance.now() - start) / 1000).toFixed(0)
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 export class Board {
   #miners
@@ -100,21 +100,17 @@ export class Board {
   #draw() {
     if (!this.#live || this.#standing.size === 0) return
     this.#erase()
-    const lines = [
-      '',
-      this.#paint(1, `  ${pad('miner', 9)}${pad('compression', 21)}${pad('upscaling', 21)}now`),
-    ]
+    const row = (name, cells) => `  ${pad(name, 9)}${cells.map((text) => pad(text, 18)).join('')}`
+    const lines = ['', this.#paint(1, row('miner', KINDS))]
     for (const { uid, name } of this.#miners) {
       const { busy, scores } = this.#of(uid)
+      // The last score, of how many, and whether another is under way.
       const cell = (kind) => {
-        const got = scores.get(kind)
-        return pad(
-          got === undefined ? '' : `${got.at(-1).toFixed(4)}  mean ${mean(got).toFixed(3)}`,
-          21,
-        )
+        const got = scores.get(kind) ?? []
+        const last = got.length === 0 ? '' : `${got.at(-1).toFixed(4)} (${got.length})`
+        return busy.has(kind) ? `${last} …`.trim() : last
       }
-      const doing = busy.size === 0 ? '' : `${[...busy].join(', ')} …`
-      lines.push(`  ${pad(name, 9)}${cell('compression')}${cell('upscaling')}${doing}`)
+      lines.push(row(name, KINDS.map(cell)))
     }
     lines.push(this.#paint(90, `${elapsed().padStart(4)} s`))
     // A line that wraps would count as one and leave its rest behind.
