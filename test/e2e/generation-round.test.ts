@@ -19,6 +19,7 @@ import {
   VideoTask,
   WARRANT,
 } from '#src/protocol/index.js'
+import { parseRecord, recheck } from '#src/scoring/judge/index.js'
 import type { ScoreRecord } from '#src/scoring/types.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { signerFromUri } from '#src/wallet/index.js'
@@ -165,5 +166,15 @@ describe('rounds of generation', () => {
     assert.equal(record.inputs.parameters['frames'], 24)
     assert.ok(Number(record.metrics['secondsPerFrame']) > 0)
     assert.ok(record.gates.every(({ passed }) => passed))
+  })
+
+  it('can be checked by whoever has the record, and a changed one does not pass', async () => {
+    const rows = await db.selectFrom('scores').selectAll().where('record', 'is not', null).execute()
+    for (const { record } of rows) {
+      const text = record ?? ''
+      assert.deepEqual(recheck(parseRecord(text)), [], text)
+      const raised = { ...JSON.parse(text), score: 0.5 }
+      assert.notDeepEqual(recheck(parseRecord(JSON.stringify(raised))), [])
+    }
   })
 })

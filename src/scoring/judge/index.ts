@@ -9,7 +9,13 @@ export {
   type ResultFile,
   type UpscalingTask,
 } from './judge.js'
-export { type Disagreement, type JudgedRecord, parseRecord, recheck } from './record.js'
+export {
+  type AnyRecord,
+  type Disagreement,
+  type JudgedRecord,
+  parseRecord,
+  recheck,
+} from './record.js'
 export {
   type CompressionFacts,
   gainOverBaseline,

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { ScoringError } from '../errors.js'
 import { COMPRESSION_FORMULAS, type CompressionFormula } from '../formulas/compression.js'
 import type { CodecFamily } from '../gates/file.js'
+import { judgeGeneration } from '../generation/verdict.js'
 import { poolSeries } from '../metrics/index.js'
 import type { MetricSeries, ScoreRecord, VmafResult } from '../types.js'
 import { judgeCompression, judgeUpscaling, type Verdict } from './verdict.js'
@@ -85,6 +86,12 @@ const QUALITY_SCHEMA = z.discriminatedUnion('metric', [
   z.object({ metric: z.literal('vmaf-neg-gain'), baseline: z.number() }),
   z.object({ metric: z.literal('pieapp'), pieapp: z.number() }),
 ])
+const COMPARED = z.object({
+  name: z.string(),
+  kind: z.enum(['video', 'image', 'audio', 'other']),
+  videoCosine: z.number().exactOptional(),
+  audioCosine: z.number().exactOptional(),
+})
 const COMMON = {
   version: z.literal(1),
   score: z.number(),
@@ -138,13 +145,33 @@ const RECORD = z.discriminatedUnion('task', [
       quality: QUALITY_SCHEMA.optional(),
     }),
   }),
+  z.object({
+    ...COMMON,
+    task: z.literal('generation'),
+    inputs: z.object({
+      reference: HASHED,
+      result: HASHED,
+      parameters: z.object({
+        frames: z.number().min(1),
+        seconds: z.number().optional(),
+        threshold: z.object({ minCosine: z.number(), samples: z.number() }),
+      }),
+    }),
+    metrics: z.object({
+      files: z.array(COMPARED).max(100),
+      quality: z.number(),
+      speed: z.number(),
+    }),
+  }),
 ])
 
-/** A record of a kind that can be judged again. */
-export type JudgedRecord = z.infer<typeof RECORD>
+/** A record of any kind. */
+export type AnyRecord = z.infer<typeof RECORD>
+/** A record of a kind that can be judged again from its files. */
+export type JudgedRecord = Exclude<AnyRecord, { task: 'generation' }>
 
 /** @throws ScoringError SCORING_RECORD_INVALID */
-export function parseRecord(text: string): JudgedRecord {
+export function parseRecord(text: string): AnyRecord {
   let json: unknown
   try {
     json = JSON.parse(text)
@@ -174,11 +201,26 @@ export interface Disagreement {
  * Does the arithmetic of a record again from its own frames, gates and parameters: pooled values,
  * score and reason must follow from them. Needs no file and no model.
  */
-export function recheck(record: JudgedRecord): readonly Disagreement[] {
+export function recheck(record: AnyRecord): readonly Disagreement[] {
   const found: Disagreement[] = []
   const compare = (what: string, recorded: number, recomputed: number, tolerance: number): void => {
     if (Math.abs(recorded - recomputed) <= tolerance) return
     found.push({ what, recorded: String(recorded), recomputed: String(recomputed) })
+  }
+  const concluded = (verdict: Pick<Verdict, 'score' | 'reason'>) => {
+    compare('score', record.score, verdict.score, 1e-9)
+    if (record.reason === verdict.reason) return
+    found.push({ what: 'reason', recorded: record.reason, recomputed: verdict.reason })
+  }
+  if (record.task === 'generation') {
+    const { frames, seconds, threshold } = record.inputs.parameters
+    const { minCosine } = threshold
+    const { files, quality, speed } = record.metrics
+    const verdict = judgeGeneration({ gates: record.gates, files, minCosine, seconds, frames })
+    compare('quality', quality, verdict.quality, 1e-9)
+    compare('speed', speed, verdict.speed, 1e-9)
+    concluded(verdict)
+    return found
   }
   const pooled = (name: string, series: MetricSeries | undefined): MetricSeries | undefined => {
     if (series === undefined) return undefined
@@ -195,10 +237,7 @@ export function recheck(record: JudgedRecord): readonly Disagreement[] {
     const { reference, result } = record.inputs
     compare('rate', record.metrics.rate, result.sizeBytes / reference.sizeBytes, 1e-12)
   }
-  compare('score', record.score, verdict.score, 1e-9)
-  if (record.reason !== verdict.reason) {
-    found.push({ what: 'reason', recorded: record.reason, recomputed: verdict.reason })
-  }
+  concluded(verdict)
   return found
 }
 

@@ -4,7 +4,7 @@ import { sha256OfFile } from '../../lib/hash.js'
 import { ScoringError } from '../errors.js'
 import type { MetricSeries, ScoreRecord } from '../types.js'
 import type { Judge } from './judge.js'
-import { type Disagreement, type JudgedRecord, recheck } from './record.js'
+import { type AnyRecord, type Disagreement, type JudgedRecord, recheck } from './record.js'
 
 /** How far a repeated measurement may lie from the recorded one: CPU and GPU agree to 0.01 VMAF. */
 export const VERIFY = { metric: 0.01, score: 0.002 } as const
@@ -27,7 +27,7 @@ export interface Verification {
 /**
  * Finds the files of a record in a folder by size and sha256; names do not matter.
  */
-export async function findFiles(record: JudgedRecord, folder: string): Promise<RecordFiles> {
+export async function findFiles(record: AnyRecord, folder: string): Promise<RecordFiles> {
   const find = async (wanted: { readonly sha256: string; readonly sizeBytes: number }) => {
     for (const entry of await readdir(folder, { withFileTypes: true })) {
       if (!entry.isFile()) continue
@@ -44,20 +44,21 @@ export async function findFiles(record: JudgedRecord, folder: string): Promise<R
 }
 
 /**
- * Checks a record: its arithmetic always, and with both files also every gate, every metric and the
- * models. `judge` is only called for when there is something to measure.
+ * Checks a record: its arithmetic always, and with both files (but for generation) also every gate,
+ * every metric and the models. `judge` is only called for when there is something to measure.
  *
  * @throws ScoringError where a given file is not the recorded one
  */
 export async function verifyRecord(
-  record: JudgedRecord,
+  record: AnyRecord,
   files: RecordFiles,
   judge: () => Promise<Judge>,
   signal?: AbortSignal,
 ): Promise<Verification> {
   const arithmetic = recheck(record)
   const { reference, result } = files
-  if (reference === undefined || result === undefined) {
+  // A generated result was compared with a rerun, which only a ComfyUI could make again.
+  if (record.task === 'generation' || reference === undefined || result === undefined) {
     return { ok: arithmetic.length === 0, measured: false, disagreements: arithmetic }
   }
   await requireSame('reference', reference, record.inputs.reference.sha256)
