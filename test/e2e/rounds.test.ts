@@ -4,6 +4,10 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { SeededRng } from '#src/lib/rng.js'
+import { type Hotkey, toUid } from '#src/protocol/units.js'
+import { LEDGER_RULES } from '#src/scoring/ledger.js'
+import { computeWeights } from '#src/scoring/weights.js'
+import { blockTimeMs, LedgerState } from '#src/validator/ledger-state.js'
 import { openState } from '#src/validator/state/open.js'
 import { RoundStore } from '#src/validator/state/rounds.js'
 import { exportState } from '#src/validator/state/transfer.js'
@@ -46,6 +50,37 @@ describe('rounds over sockets', () => {
       assert.equal(kept.length, (round + 1) * MINERS)
     }
     for await (const { key } of rig.store.list('payloads/')) assert.fail(`${key} was left behind`)
+  })
+
+  it('bring two validators to the same weights, though one of them was restarted', async () => {
+    const targets = crowd.targets.slice(0, FEW)
+    const paths = [join(dir, 'one.db'), join(dir, 'two.db')] as const
+    const play = async (location: string, from: number, to: number) => {
+      await using rig = await RoundRig.open({ location, dir })
+      for (let round = from; round < to; round += 1)
+        await rig.play(round, round % 2 === 0 ? targets : targets.toReversed())
+      const ledger = new LedgerState(LEDGER_RULES)
+      await ledger.load(rig.rounds, NETUID)
+      return ledger.current
+    }
+    const [one] = [await play(paths[0], 0, 4)]
+    await play(paths[1], 0, 2)
+    const two = await play(paths[1], 2, 4)
+    const weightsOf = (ledger: typeof one) => {
+      const neurons = targets.map(({ hotkey, uid }) => ({
+        hotkey: hotkey as Hotkey,
+        uid: toUid(uid),
+      }))
+      const outcome = computeWeights({ ledger, neurons, nowMs: blockTimeMs(1_000) })
+      assert.ok(outcome.kind === 'weights')
+      return outcome.entries
+    }
+    const [first, second] = [weightsOf(one), weightsOf(two)]
+    assert.ok(first.length > 2)
+    for (const [i, { uid, weight }] of first.entries()) {
+      assert.equal(second[i]?.uid, uid)
+      assert.ok(Math.abs((second[i]?.weight ?? 0) - weight) < 1e-6, `uid ${uid}`)
+    }
   })
 
   it('are whole or void wherever kill -9 strikes', async () => {
