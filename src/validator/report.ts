@@ -13,6 +13,9 @@ export interface MinerReport {
   /** Running score, what weights are made of. */
   readonly running: number
   readonly averageScore: number
+  /** Bonus and penalties of its last ten answers, and how many there were of each. */
+  readonly multipliers: ReturnType<typeof averages>['multipliers']
+  readonly quality: number | undefined
   readonly tasks: number
   readonly successRatio: number
 }
@@ -107,6 +110,8 @@ async function minerReports(
         kind,
         running: of.accumulated,
         averageScore: of.score,
+        multipliers: of.multipliers,
+        quality: of.quality,
         tasks: of.tasks,
         successRatio: of.successRatio,
       }

@@ -245,8 +245,15 @@ export class RoundRunner {
       record.metrics.vmaf === undefined && record.gates.some((gate) => !gate.passed)
         ? 'bad_media'
         : 'scored'
-    return row(outcome, record.score, record.reason, { latencyMs, resultUrl: answer.url, record })
+    const extra = { latencyMs, resultUrl: answer.url, record, ...rateOf(record) }
+    return row(outcome, record.score, record.reason, extra)
   }
+}
+
+/** Bytes out over bytes in, of a compression. */
+export function rateOf({ metrics }: ScoreRecord): { readonly rate?: number } {
+  const rate = metrics['rate']
+  return typeof rate === 'number' ? { rate } : {}
 }
 
 /** The part of a challenge that a miner may know. */

@@ -2,6 +2,7 @@ import type { ScoreRecord } from '../../scoring/types.js'
 import type { LedgerState } from '../ledger-state.js'
 import type { Network } from '../network.js'
 import type { Judge, MinerTarget, MinerTask, Submitted } from '../ports.js'
+import { rateOf } from '../round.js'
 import type { RoundStore, ScoreRow } from '../state/rounds.js'
 
 export interface OrganicSamplerModules {
@@ -70,7 +71,7 @@ export class OrganicSampler {
     if (!opened) return
     const row: ScoreRow = {
       ...{ hotkey: miner.hotkey, uid: miner.uid, kind, outcome: 'scored', score: record.score },
-      ...{ reason: record.reason, resultUrl: url, record },
+      ...{ reason: record.reason, resultUrl: url, record, ...rateOf(record) },
     }
     await rounds.commit(roundId, [row])
     ledger.add(roundId, block, [row])
