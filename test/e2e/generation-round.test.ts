@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Axon, createAxon, type Peer, serve } from '#src/axon/index.js'
@@ -8,7 +8,7 @@ import { createChain } from '#src/chain/index.js'
 import { DevComfy } from '#src/devcomfy/index.js'
 import { type Devnet, startDevnet } from '#src/devnet/index.js'
 import { must } from '#src/lib/errors.js'
-import { fileUrl, runFfmpeg } from '#src/media/index.js'
+import { fileUrl, probeVideo, runFfmpeg } from '#src/media/index.js'
 import {
   ComfySupport,
   LengthCheck,
@@ -166,6 +166,21 @@ describe('rounds of generation', () => {
     assert.equal(record.inputs.parameters['frames'], 24)
     assert.ok(Number(record.metrics['secondsPerFrame']) > 0)
     assert.ok(record.gates.every(({ passed }) => passed))
+  })
+
+  it('leave room for a user, whose row in the database brings a video that plays', async () => {
+    const params = JSON.stringify({ workflow: 'no-checkpoint', values: { seed: 9 } })
+    const task_id = 'by-hand'
+    await db.insertInto('tasks').values({ task_id, kind: 'generation', params }).execute()
+    const task = async () =>
+      db.selectFrom('tasks').selectAll().where('task_id', '=', task_id).executeTakeFirstOrThrow()
+    for (let i = 0; i < 600 && !['completed', 'failed'].includes((await task()).status); i += 1)
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    const { status, error_code, result_url } = await task()
+    assert.equal(status, 'completed', error_code ?? '')
+    const path = join(dir, 'by-hand.mp4')
+    await writeFile(path, Buffer.from(await (await fetch(result_url ?? '')).arrayBuffer()))
+    assert.equal((await probeVideo(path)).video.frames, 24)
   })
 
   it('can be checked by whoever has the record, and a changed one does not pass', async () => {
