@@ -69,7 +69,10 @@ function vifScale(g, x, taps) {
   const [meanRef, meanDist] = g.split(means, 1, 1, 1)
   const [squares, cross] = g.split(moments, 1, 2, 1)
   const [varRef, varDist] = g.split(g.relu(g.sub(squares, g.mul(means, means))), 1, 1, 1)
-  const covariance = g.relu(g.sub(cross, g.mul(meanRef, meanDist)))
+  // The rounded mean can make the variance of a dark or flat area negative: it then explains nothing.
+  const textured = g.op('Greater', [varDist, g.float(0)])
+  const together = g.relu(g.sub(cross, g.mul(meanRef, meanDist)))
+  const covariance = g.where(textured, together, g.float(0))
 
   const gain = g.div(covariance, g.add(varRef, g.float(1e-10)))
   const explained = g.mul(gain, covariance)

@@ -122,7 +122,10 @@ function vifScale(g, ref, dist, scale, factor) {
     const meanY = mean(y)
     const varX = b.sub(moment(b.mul(x, x)), b.mul(meanX, meanX))
     const varY = b.sub(moment(b.mul(y, y)), b.mul(meanY, meanY))
-    const covariance = b.relu(b.sub(moment(b.mul(x, y)), b.mul(meanX, meanY)))
+    // The rounded mean can make a variance negative: nothing is explained there.
+    const together = b.relu(b.sub(moment(b.mul(x, y)), b.mul(meanX, meanY)))
+    const textured = b.op('Greater', [varY, b.float(0)])
+    const covariance = b.where(textured, together, b.float(0))
 
     // Rows past the end of the picture count as flat, and are left out where flat ones are summed.
     const inside = insideRows(b, index, size)

@@ -72,6 +72,26 @@ describe('the graphs of VMAF', () => {
     })
   }
 
+  // libvmaf 86da14d (ffmpeg 9.0.2 of imageio-ffmpeg 0.8.1) on these two pictures.
+  test('a bright slope explains nothing of a busy picture, as in libvmaf', async () => {
+    const [width, height] = [160, 128]
+    const [ref] = pictures(new SeededRng('slope'), width, height)
+    const slope = ref.map((_, i) => 200 + (((i % width) + Math.floor(i / width)) >> 3))
+    const picture = (values: readonly number[]) => ({
+      type: 'uint8' as const,
+      dims: [1, 1, height, width],
+      data: eight(values),
+    })
+    const wanted = [0.079319, 0.000534, 0.001528, 0.002466, 0.004708]
+    for (const model of ['vmaf_features_8bit', 'vmaf_features_8bit_batched']) {
+      const result = await sessions.run(model, { ref: picture(ref), dist: picture(slope) })
+      const values = [...numbers(result, 'features')]
+      for (const [i, value] of [...wanted, ...wanted].entries()) {
+        assert.ok(Math.abs((values[i] ?? 0) - value) < 5e-5, `${model} ${i}: ${values[i]}`)
+      }
+    }
+  })
+
   test('frames of a batch do not touch each other', async () => {
     const [a, b] = [pictures(new SeededRng('a'), 40, 36), pictures(new SeededRng('b'), 40, 36)]
     const run = async (frames: readonly (typeof a)[]) => {
