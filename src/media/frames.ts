@@ -34,6 +34,11 @@ export interface ReadFramesOptions extends MediaCallOptions {
   readonly threads?: number | undefined
 }
 
+/** Without the last two flags swscale's RGB is a level too dark: it truncates, and shortens chroma. */
+function scalerFlags(pixelFormat: PixelFormat): string {
+  return /rgb|gbr/.test(pixelFormat) ? 'bicubic+accurate_rnd+full_chroma_int' : 'bicubic'
+}
+
 /**
  * Raw frames of a file of unknown origin, one after the other into memory of the caller's. The decoder
  * waits while nobody reads, so memory does not grow with the clip.
@@ -84,7 +89,7 @@ export class FrameReader implements AsyncDisposable {
     // when a hostile stream changes its size midway.
     const filters = [
       options.filter,
-      `scale=${width}:${height}:flags=bicubic${options.keepValues ? ':in_range=pc:out_range=pc' : ''}`,
+      `scale=${width}:${height}:flags=${scalerFlags(pixelFormat)}${options.keepValues ? ':in_range=pc:out_range=pc' : ''}`,
       `format=${pixelFormat}`,
     ]
     const running = await startFfmpeg(

@@ -2,13 +2,17 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { setMp4Rotation } from '#src/engines/mp4-rotation.js'
 import { SpanEngine } from '#src/engines/upscale/span-engine.js'
 import { probeVideo } from '#src/media/index.js'
-import { makeClip, pixels, soundChecksum, tempFolder } from '../../support/clips.js'
+import { ffmpeg, makeClip, pixels, soundChecksum, tempFolder } from '../../support/clips.js'
 
 const signal = new AbortController().signal
 const engine = new SpanEngine()
+const launch = fileURLToPath(
+  new URL('../../../../test/fixtures/media/launch.ref.mp4', import.meta.url),
+)
 test.after(() => engine.close())
 
 for (const frames of [25, 51, 900]) {
@@ -61,6 +65,20 @@ test('keeps rotation, frame rate, aspect and colour tags, and the colours themse
     const is = b[plane * 256 * 192 + 96 * 256 + 128] ?? 0
     assert.ok(Math.abs(was - is) <= 2, `plane ${plane} went from ${was} to ${is}`)
   }
+})
+
+test('a real picture keeps its brightness to a fifth of a level', async (t) => {
+  const folder = await tempFolder(t)
+  const path = join(folder, 'in.mp4')
+  const picture = ['-frames:v', '2', '-vf', 'crop=160:96', '-c:v', 'libx264', '-qp', '0']
+  await ffmpeg('-i', launch, ...picture, path)
+  const { path: out } = await engine.run(
+    { path, params: { scale: 2, codec: 'h264' } },
+    { workDir: folder, signal },
+  )
+  const [was, is] = [await pixels(path, 2, 'gray'), await pixels(out, 2, 'gray')]
+  const mean = (values: Buffer) => values.reduce((sum, value) => sum + value, 0) / values.length
+  assert.ok(Math.abs(mean(is) - mean(was)) < 0.2, `mean luma from ${mean(was)} to ${mean(is)}`)
 })
 
 test('marks a turn the way ffprobe reads it', async (t) => {
