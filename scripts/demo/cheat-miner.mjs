@@ -1,4 +1,4 @@
-// A miner that cheats: it sells plain bicubic as upscaling, sharpens starved encodes, because
+// A miner that cheats: it sells sharpened bicubic as upscaling, sharpens starved encodes, because
 // sharpening pleases plain VMAF, and generates nothing. All the rest of it is the real miner.
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -42,8 +42,8 @@ const encoders = { av1: 'libsvtav1', hevc: 'libx265', h264: 'libx264', vp9: 'lib
 const engines = {
   upscale: async () =>
     cheat(
-      'bicubic',
-      ({ scale }) => `scale=iw*${scale}:ih*${scale}:flags=bicubic`,
+      'sharpened-bicubic',
+      ({ scale }) => `scale=iw*${scale}:ih*${scale}:flags=bicubic,${sharpen}`,
       () => ['-c:v', 'libx264', '-crf', '30'],
     ),
   compress: async () =>
