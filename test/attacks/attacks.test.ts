@@ -4,13 +4,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { mapLimit } from '#src/lib/loop.js'
 import { createJudge, type Judge, type Judged } from '#src/scoring/judge/index.js'
 import { createVmafScorer } from '#src/scoring/metrics/index.js'
 import type { VmafScorer } from '#src/scoring/types.js'
-import { CHEATS, type Cheat } from './cheats.js'
+import { CHEATS } from './cheats.js'
 import { HONEST } from './honest.js'
-import { type Clip, ENCODE, ffmpeg, makeReference } from './kit.js'
+import { type Clip, cook, ENCODE, makeReference, type Recipe } from './kit.js'
 
 const THRESHOLD = 85
 /** The most that a cheat may earn, as a multiple of the honest encode it started from. */
@@ -42,13 +41,14 @@ describe('attacks', () => {
 
   async function judgeAll(
     clip: Clip,
-    makers: readonly { readonly name: string; make: Cheat['make'] }[],
+    recipes: readonly (Recipe & { readonly name: string })[],
   ): Promise<ReadonlyMap<string, Judged>> {
-    const files = await mapLimit(makers, 2, async (maker, index) => {
-      const path = join(folder, `${clip.name}-${makers.length}-${index}.mp4`)
-      await maker.make(clip, path, folder)
-      return { id: maker.name, path }
-    })
+    const files = recipes.map(({ name }, index) => ({
+      id: name,
+      path: join(folder, `${clip.name}-${recipes.length}-${index}.mp4`),
+    }))
+    const orders = recipes.map((recipe, i) => ({ recipe, out: files[i]?.path ?? '' }))
+    await cook(clip, orders, folder)
     const judged = await judge.scoreCompression({
       reference: clip.path,
       results: files,
@@ -62,10 +62,7 @@ describe('attacks', () => {
     it(`pays no cheat on ${name} more than ${TOLERANCE} times the honest encode`, async () => {
       const clip = clips[index]
       assert.ok(clip !== undefined)
-      const honest = {
-        name: 'honest',
-        make: (_: Clip, out: string) => ffmpeg('-i', clip.path, ...ENCODE, out),
-      }
+      const honest = { name: 'honest', args: ENCODE }
       const judged = await judgeAll(clip, [honest, ...CHEATS])
       const worth = judged.get('honest')?.record.score ?? 0
       assert.ok(worth > 0.2, `the honest encode earns ${worth}`)

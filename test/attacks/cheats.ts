@@ -1,28 +1,26 @@
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises'
 import type { GateCode } from '#src/scoring/gates/codes.js'
-import { type Clip, ENCODE, FRAMES, ffmpeg } from './kit.js'
+import { ENCODE, FRAMES, ffmpeg, type Recipe } from './kit.js'
 
 /** One way to be paid for less than the work. */
-export interface Cheat {
+export type Cheat = Recipe & {
   readonly name: string
   /** The gate that must see it. Absent where the metrics are what stops it. */
   readonly gate?: GateCode
-  make(clip: Clip, out: string, folder: string): Promise<void>
 }
 
 /** Changes the picture, then encodes it as an honest miner would. */
 const filter = (name: string, vf: string, gate?: GateCode): Cheat => ({
   name,
   ...(gate === undefined ? {} : { gate }),
-  make: (clip, out) =>
-    ffmpeg('-i', clip.path, '-vf', vf, '-fps_mode', 'passthrough', ...ENCODE, out),
+  args: ['-vf', vf, '-fps_mode', 'passthrough', ...ENCODE],
 })
 
 /** Encodes in a way of its own. */
 const encode = (name: string, gate: GateCode | undefined, args: readonly string[]): Cheat => ({
   name,
   ...(gate === undefined ? {} : { gate }),
-  make: (clip, out) => ffmpeg('-i', clip.path, ...args, out),
+  args,
 })
 
 /** Writes bytes that no encoder made. */
@@ -82,20 +80,10 @@ export const CHEATS: readonly Cheat[] = [
   filter('shorter', `trim=end_frame=${FRAMES - 5}`, 'duration'),
   filter('longer', 'tpad=stop_mode=clone:stop=6', 'duration'),
   filter('other frame rate', 'setpts=PTS*0.8', 'frame-rate'),
-  {
-    name: 'variable frame rate without the quiet frames',
-    make: (clip, out) =>
-      ffmpeg(
-        '-i',
-        clip.path,
-        '-vf',
-        'mpdecimate=max=3:hi=4096:lo=2048:frac=0.8',
-        '-fps_mode',
-        'vfr',
-        ...ENCODE,
-        out,
-      ),
-  },
+  encode('variable frame rate without the quiet frames', undefined, [
+    ...['-vf', 'mpdecimate=max=3:hi=4096:lo=2048:frac=0.8', '-fps_mode', 'vfr'],
+    ...ENCODE,
+  ]),
   // geometry
   filter('letterbox', 'scale=320:156,pad=320:180:0:12,setsar=1'),
   filter('crop and scale', 'crop=iw*0.94:ih*0.94,scale=320:180,setsar=1'),
@@ -160,7 +148,7 @@ export const CHEATS: readonly Cheat[] = [
   {
     name: 'Matroska under the name of MP4',
     gate: 'container',
-    make: (clip, out) => ffmpeg('-i', clip.path, ...ENCODE, '-f', 'matroska', out),
+    args: [...ENCODE, '-f', 'matroska'],
   },
   {
     name: 'corrupt tail',

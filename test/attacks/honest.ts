@@ -1,14 +1,12 @@
-import { type Clip, ffmpeg } from './kit.js'
-
 /** Ways in which an honest miner may encode: codec, preset and quality. */
 export interface Honest {
   readonly name: string
-  make(clip: Clip, out: string): Promise<void>
+  readonly args: readonly string[]
 }
 
 const honest = (name: string, ...args: readonly string[]): Honest => ({
   name,
-  make: (clip, out) => ffmpeg('-i', clip.path, ...args, '-pix_fmt', 'yuv420p', '-an', out),
+  args: [...args, '-pix_fmt', 'yuv420p', '-an'],
 })
 
 const x264 = (preset: string, crf: number): Honest =>
