@@ -23,11 +23,15 @@ export interface VmafResult {
   /** Which provider truly ran: `cpu`, `cuda:0`. */
   readonly device: string
   readonly models: readonly { readonly name: string; readonly sha256: string }[]
+  /** −1 to 1: how far fine detail is the reference's; only where it was asked for. */
+  readonly detail?: number
 }
 
 export interface VmafOptions {
   /** Score every n-th frame (1 = all). Motion still sees each scored frame's true predecessor. */
   readonly every?: number
+  /** Also compare detail that is finer than so many pixels: the factor of an upscaling. */
+  readonly detail?: number
   readonly signal?: AbortSignal
   readonly onFrame?: (done: number) => void
 }

@@ -34,20 +34,6 @@ export const TONE = {
   chromaMeanShift: 2,
 } as const
 
-/** Whether any measure of a frame is at `factor` times its limit. */
-export function exceedsTone(frame: ToneFrame, factor: number): boolean {
-  return (
-    Math.abs((frame.slope ?? 1) - 1) >= factor * TONE.slope ||
-    Math.abs(frame.offset ?? 0) >= factor * TONE.offset ||
-    (frame.nonlinearDelta ?? 0) >= factor * TONE.nonlinearDelta ||
-    (frame.toneCurveDelta ?? 0) >= factor * TONE.toneCurveDelta ||
-    (frame.localAlertTiles ?? 0) >= factor * TONE.localAlertTiles ||
-    Math.abs((frame.saturationRatio ?? 1) - 1) >= factor * TONE.saturation ||
-    Math.abs(frame.hueShiftDegrees ?? 0) >= factor * TONE.hueDegrees ||
-    (frame.chromaMeanShift ?? 0) >= factor * TONE.chromaMeanShift
-  )
-}
-
 function isStrong(frame: ToneFrame): boolean {
   return (
     Math.abs((frame.slope ?? 1) - 1) >= 2 * TONE.slope ||

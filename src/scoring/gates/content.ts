@@ -1,9 +1,7 @@
 import {
   chromaGate,
-  exceedsTone,
   type FrameColour,
   grayGate,
-  type ToneFrame,
   type ToneVerdict,
   toneAggregate,
 } from '../formulas/evidence.js'
@@ -20,7 +18,7 @@ import {
   meanSaturation,
   type Planes,
 } from './planes.js'
-import { measureTone, medianTone, type ToneCells, toneCells } from './tone.js'
+import { type MeasuredTone, measureTone, medianTone, type ToneCells, toneCells } from './tone.js'
 
 /** Limits of the gates on content. Luma is 8 bit, limited range. */
 export const CONTENT = {
@@ -95,7 +93,7 @@ export class ContentComparison {
   #correlations: number[] = []
   #referenceColour: FrameColour[] = []
   #resultColour: FrameColour[] = []
-  #tone: ToneFrame[] = []
+  #tone: MeasuredTone[] = []
   #bias: Float64Array | undefined
   #previous: { reference: ReferenceFrame; y: Uint8Array } | undefined
 
@@ -216,17 +214,17 @@ export class ContentComparison {
 
   #toneGate(factor: number): GateOutcome {
     const { verdict, worst } = this.tone(factor)
-    if (!verdict.detected) return passed('tone', `tone kept: ${worst}`)
+    if (!verdict.detected) return passed('tone', `tone differs by ${worst}`)
     return failed(
       'tone',
       verdict.verificationFailed
         ? 'tone could not be compared on most frames'
-        : `brightness or colour was changed: ${worst}`,
+        : `brightness or colour was changed by ${worst}`,
     )
   }
 
   /** Five stretches of the clip, each judged by its middle frame. */
-  tone(factor = 1): { readonly verdict: ToneVerdict; readonly worst: string } {
+  tone(factor: number): { readonly verdict: ToneVerdict; readonly worst: string } {
     const stretches = Array.from({ length: 5 }, (_, i) =>
       this.#tone.slice(
         Math.floor((i * this.#tone.length) / 5),
@@ -235,12 +233,11 @@ export class ContentComparison {
     )
     const frames = stretches
       .filter((stretch) => stretch.length > 0)
-      .map(medianTone)
-      .map((frame) => (factor === 1 ? frame : { ...frame, detected: exceedsTone(frame, factor) }))
+      .map((stretch) => medianTone(stretch, factor))
     const verdict = toneAggregate(frames)
-    const most = (pick: (frame: ToneFrame) => number): number =>
+    const most = (pick: (frame: MeasuredTone) => number): number =>
       frames.reduce((far, frame) => (Math.abs(pick(frame)) > Math.abs(far) ? pick(frame) : far), 0)
-    const worst = [
+    const measures = [
       `slope ${(1 + most((frame) => (frame.slope ?? 1) - 1)).toFixed(4)}`,
       `offset ${most((frame) => frame.offset ?? 0).toFixed(2)}`,
       `curve ${most((frame) => frame.toneCurveDelta ?? 0).toFixed(2)}`,
@@ -249,7 +246,8 @@ export class ContentComparison {
       `saturation ${(1 + most((frame) => (frame.saturationRatio ?? 1) - 1)).toFixed(3)}`,
       `hue ${most((frame) => frame.hueShiftDegrees ?? 0).toFixed(2)}°`,
       `chroma shift ${most((frame) => frame.chromaMeanShift ?? 0).toFixed(2)}`,
-    ].join(', ')
+    ]
+    const worst = `${most((frame) => frame.excess).toFixed(2)} of the limit (${measures.join(', ')})`
     return { verdict, worst }
   }
 

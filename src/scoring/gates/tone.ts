@@ -18,10 +18,15 @@ export function toneCells(y: Float64Array, u: Float64Array, v: Float64Array): To
   }
 }
 
+/** A frame's tone, and how far beyond the limits its worst measure lies: 1 is at the limit. */
+export interface MeasuredTone extends ToneFrame {
+  readonly excess: number
+}
+
 /** Standard deviation of luma cells from which a line can be drawn through them. */
 const MIN_SPREAD = 4
 
-const UNRELIABLE: ToneFrame = { reliable: false, detected: false }
+const UNRELIABLE: MeasuredTone = { reliable: false, detected: false, excess: 0 }
 
 /**
  * Compares the tone of one frame with its reference: a line through luma, what is left of it by
@@ -29,7 +34,7 @@ const UNRELIABLE: ToneFrame = { reliable: false, detected: false }
  * its pixels, so that blur does not look like a loss of contrast, and each limit rises with the
  * noise the encoder left behind, so that a coarse encode does not look like a change of tone.
  */
-export function measureTone(reference: ToneCells, result: ToneCells, grid: CellGrid): ToneFrame {
+export function measureTone(reference: ToneCells, result: ToneCells, grid: CellGrid): MeasuredTone {
   if (spreadOf(reference.y) < MIN_SPREAD) return measureFlat(reference, result)
   const fit = fitLine(reference.y, result.y)
   if (fit === undefined) return UNRELIABLE
@@ -40,19 +45,21 @@ export function measureTone(reference: ToneCells, result: ToneCells, grid: CellG
   // Nor does a slope count that moves nothing in the picture by a level.
   const slopeLimit = Math.max(TONE.slope, (0.6 * fit.noise) / fit.spread, 0.4 / fit.spread)
   const offsetLimit = TONE.offset + (slopeLimit - TONE.slope) * fit.meanLuma
-  const detected =
-    Math.abs(fit.slope - 1) >= slopeLimit ||
-    Math.abs(fit.offset) >= offsetLimit ||
-    nonlinear >= Math.max(TONE.nonlinearDelta, 2.2 * fit.noise) ||
-    curve >= Math.max(TONE.toneCurveDelta, 2.8 * fit.noise) ||
-    localAlertTiles >= TONE.localAlertTiles ||
-    Math.abs(chroma.saturationRatio - 1) >= Math.max(TONE.saturation, 1.2 * chroma.noise) ||
-    Math.abs(chroma.hueShiftDegrees) >=
-      Math.max(TONE.hueDegrees, 22 * chroma.noise, chroma.roundingDegrees) ||
-    chroma.chromaMeanShift >= TONE.chromaMeanShift
+  const excess = Math.max(
+    Math.abs(fit.slope - 1) / slopeLimit,
+    Math.abs(fit.offset) / offsetLimit,
+    nonlinear / Math.max(TONE.nonlinearDelta, 2.2 * fit.noise),
+    curve / Math.max(TONE.toneCurveDelta, 2.8 * fit.noise),
+    localAlertTiles / TONE.localAlertTiles,
+    Math.abs(chroma.saturationRatio - 1) / Math.max(TONE.saturation, 1.2 * chroma.noise),
+    Math.abs(chroma.hueShiftDegrees) /
+      Math.max(TONE.hueDegrees, 22 * chroma.noise, chroma.roundingDegrees),
+    chroma.chromaMeanShift / TONE.chromaMeanShift,
+  )
   return {
     reliable: true,
-    detected,
+    detected: excess >= 1,
+    excess,
     slope: fit.slope,
     offset: fit.offset,
     nonlinearDelta: nonlinear,
@@ -65,11 +72,11 @@ export function measureTone(reference: ToneCells, result: ToneCells, grid: CellG
 }
 
 /** A flat picture has no slope to measure: only its brightness and its colour can be compared. */
-function measureFlat(reference: ToneCells, result: ToneCells): ToneFrame {
+function measureFlat(reference: ToneCells, result: ToneCells): MeasuredTone {
   const offset = median([...result.y].map((value, i) => value - (reference.y[i] ?? 0)))
   const { chromaMeanShift } = compareChroma(reference, result)
-  const detected = Math.abs(offset) >= TONE.offset || chromaMeanShift >= TONE.chromaMeanShift
-  return { reliable: true, detected, offset, chromaMeanShift }
+  const excess = Math.max(Math.abs(offset) / TONE.offset, chromaMeanShift / TONE.chromaMeanShift)
+  return { reliable: true, detected: excess >= 1, excess, offset, chromaMeanShift }
 }
 
 function spreadOf(values: Float64Array): number {
@@ -205,15 +212,19 @@ function compareChroma(
   }
 }
 
-/** The frame in the middle of several, measure by measure: one bad frame does not speak for all. */
-export function medianTone(frames: readonly ToneFrame[]): ToneFrame {
+/**
+ * The frame in the middle of several, measure by measure: one bad frame does not speak for all.
+ * Its tone counts as changed from `factor` times the limits on.
+ */
+export function medianTone(frames: readonly MeasuredTone[], factor: number): MeasuredTone {
   const reliable = frames.filter((frame) => frame.reliable)
   if (reliable.length * 2 < frames.length || reliable.length === 0) return UNRELIABLE
-  const middle = (pick: (frame: ToneFrame) => number | undefined, absent: number): number =>
+  const middle = (pick: (frame: MeasuredTone) => number | undefined, absent: number): number =>
     median(reliable.map((frame) => pick(frame) ?? absent))
   return {
     reliable: true,
-    detected: reliable.filter((frame) => frame.detected).length * 2 > reliable.length,
+    detected: reliable.filter((frame) => frame.excess >= factor).length * 2 > reliable.length,
+    excess: middle((frame) => frame.excess, 0),
     slope: middle((frame) => frame.slope, 1),
     offset: middle((frame) => frame.offset, 0),
     nonlinearDelta: middle((frame) => frame.nonlinearDelta, 0),

@@ -13,7 +13,7 @@ import { CONTENT } from '../gates/content.js'
 import type { Fingerprint } from '../gates/copies.js'
 import { type CodecFamily, type FileExpectation, fileGates } from '../gates/file.js'
 import { MetricsError } from '../metrics/index.js'
-import type { GateOutcome, ScoreRecord, VmafResult, VmafScorer } from '../types.js'
+import type { GateOutcome, ScoreRecord, VmafOptions, VmafResult, VmafScorer } from '../types.js'
 import { makeBaseline } from './baseline.js'
 import { buildRecord, type CompressionParameters, type UpscalingParameters } from './record.js'
 import { judgeCompression, judgeUpscaling, type UpscaleQuality, type Verdict } from './verdict.js'
@@ -97,11 +97,8 @@ const ANY_CODEC: readonly CodecFamily[] = ['av1', 'hevc', 'h264', 'vp9']
 const UPSCALING_CODECS: readonly CodecFamily[] = ['hevc', 'av1', 'h264']
 /** An upscaler may repeat its last frames: video2x loses two, and padding puts them back. */
 const UPSCALING_FROZEN_TAIL = 2
-/**
- * Honest results of SPAN on small, grainy clips were up to 3.4 times beyond the limits of tone that
- * encodes keep: what is lost by scaling down is drawn again, not carried over.
- */
-const UPSCALING_LENIENCY = { allowFrozenTail: UPSCALING_FROZEN_TAIL, toneFactor: 4 }
+/** What is lost by scaling down is drawn again, not carried over; SPAN reaches 0.69 of the limits. */
+const UPSCALING_LENIENCY = { allowFrozenTail: UPSCALING_FROZEN_TAIL, toneFactor: 1.5 }
 const NO_LENIENCY = { allowFrozenTail: 0, toneFactor: 1 }
 
 /**
@@ -171,7 +168,13 @@ class Judgement {
           ? undefined
           : { mode: parameters.mode, targetMbps: task.targetMbps },
     })
-    const measured = await this.#measure(reference, candidates, [], parameters.every, signal)
+    const measured = await this.#measure(
+      reference,
+      candidates,
+      [],
+      { every: parameters.every },
+      signal,
+    )
     return candidates.map((candidate, index) => {
       const outcome = measured.results[index]
       const rate = candidate.sizeBytes / sizeBytes
@@ -217,7 +220,13 @@ class Judgement {
       })
       const { pieapp } = this.#modules
       const extra = pieapp === undefined ? [baseline] : []
-      const measured = await this.#measure(reference, candidates, extra, parameters.every, signal)
+      const measured = await this.#measure(
+        reference,
+        candidates,
+        extra,
+        { every: parameters.every, ...(pieapp === undefined ? { detail: task.scale } : {}) },
+        signal,
+      )
       return await Promise.all(
         candidates.map(async (candidate, index) => {
           const outcome = measured.results[index]
@@ -225,7 +234,13 @@ class Judgement {
           const quality =
             metrics === undefined
               ? undefined
-              : await this.#upscaleQuality(reference.path, candidate, measured.extra[0], signal)
+              : await this.#upscaleQuality(
+                  reference.path,
+                  candidate,
+                  metrics,
+                  measured.extra[0],
+                  signal,
+                )
           const verdict = judgeUpscaling({
             gates: outcome?.gates ?? candidate.gates,
             vmaf: metrics?.vmaf,
@@ -246,6 +261,7 @@ class Judgement {
   async #upscaleQuality(
     reference: string,
     candidate: Candidate,
+    result: VmafResult,
     baseline: VmafResult | undefined,
     signal: AbortSignal | undefined,
   ): Promise<UpscaleQuality | undefined> {
@@ -254,8 +270,13 @@ class Judgement {
       const frames = await pieapp.frames(reference, candidate.file.path, { signal })
       return { metric: 'pieapp', pieapp: pieappAggregate(frames) }
     }
-    if (baseline === undefined) return undefined
-    return { metric: 'vmaf-neg-gain', baseline: baseline.vmafNeg.harmonicMean }
+    if (baseline?.detail === undefined || result.detail === undefined) return undefined
+    return {
+      metric: 'vmaf-neg-gain',
+      baseline: baseline.vmafNeg.harmonicMean,
+      detail: result.detail,
+      baselineDetail: baseline.detail,
+    }
   }
 
   #checkResults(results: readonly ResultFile[]): void {
@@ -361,7 +382,7 @@ class Judgement {
     reference: Source,
     candidates: readonly Candidate[],
     extra: readonly string[],
-    every: number,
+    how: Pick<VmafOptions, 'every' | 'detail'>,
     signal: AbortSignal | undefined,
   ): Promise<{
     readonly results: readonly (
@@ -374,7 +395,7 @@ class Judgement {
     if (standing.length === 0) return { results: [], extra: [] }
     const paths = [...extra, ...standing.map((candidate) => candidate.file.path)]
     const scores = await this.#modules.vmaf.scoreMany(reference.path, paths, {
-      every,
+      ...how,
       ...(signal === undefined ? {} : { signal }),
     })
     const extras = extra.map((path, index) => {

@@ -83,7 +83,12 @@ const FORMULA_NAMES = Object.keys(COMPRESSION_FORMULAS) as [
   ...CompressionFormula[],
 ]
 const QUALITY_SCHEMA = z.discriminatedUnion('metric', [
-  z.object({ metric: z.literal('vmaf-neg-gain'), baseline: z.number() }),
+  z.object({
+    metric: z.literal('vmaf-neg-gain'),
+    baseline: z.number(),
+    detail: z.number(),
+    baselineDetail: z.number(),
+  }),
   z.object({ metric: z.literal('pieapp'), pieapp: z.number() }),
 ])
 const COMPARED = z.object({

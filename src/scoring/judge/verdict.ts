@@ -137,6 +137,9 @@ export type UpscaleQuality =
       readonly metric: 'vmaf-neg-gain'
       /** VMAF NEG of the judge's own bicubic upscale of the same input. */
       readonly baseline: number
+      /** How far fine detail is the reference's, −1 to 1, in the result and in the bicubic upscale. */
+      readonly detail: number
+      readonly baselineDetail: number
     }
   | { readonly metric: 'pieapp'; readonly pieapp: number }
 
@@ -156,6 +159,47 @@ export function gainOverBaseline(vmafNeg: number, baseline: number): number {
   return baseline >= 100 ? 0 : unit((vmafNeg - baseline) / (100 - baseline))
 }
 
+/**
+ * 0 where a result's fine detail is no more like the reference's than a filter of bicubic's kind
+ * makes it, 1 where it was clearly put back. Sharpening raises VMAF NEG, but not this.
+ */
+export function detailPutBack(detail: number, baseline: number): number {
+  if (baseline <= 0) return detail > 0 ? 1 : 0
+  const { filterDetail, trueDetail } = UPSCALING
+  return unit((detail / baseline - filterDetail) / (trueDetail - filterDetail))
+}
+
+interface JudgedQuality {
+  /** In [0, 1]. */
+  readonly value: number
+  /** Why it is what it is: for a value of 0, and for any other. */
+  readonly nothing: string
+  readonly how: string
+}
+
+function qualityOf(quality: UpscaleQuality, vmafNeg: MetricSeries): JudgedQuality {
+  if (quality.metric === 'pieapp') {
+    const pieapp = `PIE-APP ${quality.pieapp.toFixed(3)}`
+    return {
+      value: upscaleQuality(quality.pieapp),
+      nothing: `${pieapp} is the worst there is`,
+      how: pieapp,
+    }
+  }
+  const { baseline, detail, baselineDetail } = quality
+  const gain = gainOverBaseline(vmafNeg.harmonicMean, baseline)
+  const better = `VMAF NEG ${vmafNeg.harmonicMean.toFixed(2)} against plain bicubic's ${baseline.toFixed(2)}`
+  const alike = `${detail.toFixed(3)} against bicubic's ${baselineDetail.toFixed(3)}`
+  return {
+    value: gain * detailPutBack(detail, baselineDetail),
+    nothing:
+      gain <= 0
+        ? `VMAF NEG ${vmafNeg.harmonicMean.toFixed(2)} is no better than plain bicubic's ${baseline.toFixed(2)}`
+        : `fine detail is no more like the reference's than a filter makes it (${alike})`,
+    how: `${better}, with fine detail alike by ${alike},`,
+  }
+}
+
 /** Score of an upscaled result. Pure. */
 export function judgeUpscaling(facts: UpscalingFacts): Verdict {
   const { gates, vmaf, vmafNeg, quality } = facts
@@ -166,31 +210,18 @@ export function judgeUpscaling(facts: UpscalingFacts): Verdict {
   if (vmaf === undefined || vmafNeg === undefined || quality === undefined) {
     return refusedWithoutMetrics(gates, formula)
   }
-  const value =
-    quality.metric === 'pieapp'
-      ? upscaleQuality(quality.pieapp)
-      : gainOverBaseline(vmafNeg.harmonicMean, quality.baseline)
   if (vmaf.harmonicMean < UPSCALING.minVmaf) {
     const reason = `Scored 0: VMAF ${vmaf.harmonicMean.toFixed(2)} is below ${UPSCALING.minVmaf}.`
     return { score: 0, reason, gates, formula }
   }
-  if (value <= 0) {
-    const reason =
-      quality.metric === 'pieapp'
-        ? `Scored 0: PIE-APP ${quality.pieapp.toFixed(3)} is the worst there is.`
-        : `Scored 0: VMAF NEG ${vmafNeg.harmonicMean.toFixed(2)} is no better than plain bicubic's ${quality.baseline.toFixed(2)}.`
-    return { score: 0, reason, gates, formula }
-  }
-  const result = upscaleScoreFromQuality({
+  const { value, nothing, how } = qualityOf(quality, vmafNeg)
+  if (value <= 0) return { score: 0, reason: `Scored 0: ${nothing}.`, gates, formula }
+  const { score: earned } = upscaleScoreFromQuality({
     quality: value,
     vmaf: vmaf.harmonicMean,
     contentLengthSeconds: facts.contentLengthSeconds,
   })
-  const score = unit(result.score)
-  const how =
-    quality.metric === 'pieapp'
-      ? `PIE-APP ${quality.pieapp.toFixed(3)}`
-      : `VMAF NEG ${vmafNeg.harmonicMean.toFixed(2)} against plain bicubic's ${quality.baseline.toFixed(2)}`
+  const score = unit(earned)
   return {
     score,
     reason: `Scored ${score.toFixed(4)}: ${how} is quality ${value.toFixed(3)}, over ${facts.contentLengthSeconds.toFixed(1)} s of video.`,

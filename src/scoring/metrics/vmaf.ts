@@ -2,6 +2,7 @@ import { must } from '../../lib/errors.js'
 import type { MediaTools } from '../../media/index.js'
 import { probeVideo } from '../../media/index.js'
 import type { VmafOptions, VmafResult, VmafScorer } from '../types.js'
+import { DetailMeter } from './detail.js'
 import { MetricsError } from './errors.js'
 import type { TensorData } from './lane-protocol.js'
 import { depthOf, type LumaFormat, LumaReader, referenceFormat } from './luma.js'
@@ -43,6 +44,7 @@ interface Contender {
   error: unknown
   /** adm2 and vif of v0.6.1, then of NEG, by frame. */
   readonly features: Map<number, Float32Array>
+  detail: DetailMeter | undefined
 }
 
 async function scoreAll(
@@ -62,6 +64,7 @@ async function scoreAll(
         reader: undefined,
         error: undefined,
         features: new Map(),
+        detail: undefined,
       }
       try {
         return { contender, depth: depthOf((await probeVideo(file, media)).video) }
@@ -79,6 +82,7 @@ async function scoreAll(
     for (const { contender, depth } of contenders) {
       if (contender.error !== undefined) continue
       contender.reader = await LumaReader.open(contender.file, depth, format, media)
+      if (call.detail !== undefined) contender.detail = new DetailMeter(format, call.detail)
     }
     const run = new VmafRun(sessions, format, all, call)
     const sad = await run.readAll(source)
@@ -183,7 +187,13 @@ class VmafRun {
     if (reader === undefined || contender.error !== undefined || reader.frames < frame) return
     try {
       if (!counts) await reader.skip()
-      else await batch.read(frame, reference, (target) => reader.readInto(target))
+      else {
+        await batch.read(frame, reference, async (target) => {
+          const got = await reader.readInto(target)
+          if (got) contender.detail?.add(reference, target)
+          return got
+        })
+      }
     } catch (error) {
       this.#call.signal?.throwIfAborted()
       contender.error = error
@@ -298,6 +308,7 @@ class VmafRun {
       height: this.#format.height,
       device: [...this.#devices].join('+') || scored.device,
       models: models.map((name) => ({ name, sha256: this.#sessions.entry(name).sha256 })),
+      ...(contender.detail === undefined ? {} : { detail: contender.detail.likeness }),
     }
   }
 }
