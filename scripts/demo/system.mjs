@@ -46,7 +46,7 @@ export const MINERS = [
   {
     name: 'cheat',
     uri: '//Cheat',
-    what: 'sells bicubic as upscaling, sharpens starved encodes, generates nothing',
+    what: 'sells sharpened bicubic as upscaling, sharpens starved encodes, generates nothing',
   },
 ]
 
