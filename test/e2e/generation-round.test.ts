@@ -128,7 +128,7 @@ describe('rounds of generation', () => {
       ...common,
       ...['--wallet.hotkey', '//Validator', '--validator.kinds', 'generation'],
       ...['--generation.workflows', 'no-checkpoint', '--generation.poll_seconds', '0.2'],
-      ...['--neuron.data_dir', join(dir, 'validator'), '--validator.round_blocks', '10'],
+      ...['--neuron.data_dir', join(dir, 'validator'), '--generation.round_blocks', '100000'],
       ...['--validator.sync_seconds', '1', '--generation.timeout_seconds', '120'],
       ...['--neuron.disable_set_weights'],
     ])
