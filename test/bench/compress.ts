@@ -55,7 +55,6 @@ const thresholds = values.thresholds.split(',').map(Number)
 const ffmpegPath = values.ffmpeg ?? (await libvmafFfmpeg())
 const tools = { ffmpegPath }
 const meter = new LibvmafMeter(tools)
-const engine = new CompressEngine({ meter, tools })
 const work = await mkdtemp(join(tmpdir(), 'bench-compress-'))
 const peer = await AbAv1.open(values['ab-av1'], ffmpegPath, join(work, 'peer'))
 const rows: Row[] = []
@@ -66,6 +65,8 @@ async function meanVmaf(reference: string, path: string): Promise<number> {
 }
 
 async function ours(clip: string, params: CompressParams) {
+  // A new one each time: it would remember what it measured at the last threshold.
+  const engine = new CompressEngine({ meter, tools })
   const workDir = await mkdtemp(join(work, 'ours-'))
   const started = performance.now()
   const result = await engine.run({ path: clip, params }, { workDir, signal })
@@ -153,7 +154,6 @@ function summary(mode: string): string {
 }
 
 try {
-  await engine.ready(signal)
   const clips = positionals.length > 0 ? positionals : await benchClips(ffmpegPath, work)
   for (const clip of clips) {
     for (const threshold of thresholds) {

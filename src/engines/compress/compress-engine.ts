@@ -231,7 +231,7 @@ async function search(
 ): Promise<Answer> {
   const whole = new Lab(lab)
   const found = await findCrf(whole, { ...find, maxEncodes, goal })
-  memory.keep(key, found.points)
+  memory.keep(key, goal, found)
   return { ...found, scenes: 1, encodes: whole.encodes, probeMs: whole.probeMs }
 }
 

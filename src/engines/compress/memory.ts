@@ -1,14 +1,21 @@
 import { sha256OfFile } from '../../lib/hash.js'
 import { LruMap } from '../../lib/lru.js'
+import type { Found } from './find-crf.js'
 import type { LabOptions } from './lab.js'
 import { nextStep, type Point, type SearchGoal, slopeOf } from './search.js'
 
-/** Searches that are remembered. */
-const SEARCHES = 512
+/** Contents that are remembered. */
+const CONTENTS = 512
+
+interface Memory {
+  readonly points: Map<number, Point>
+  /** By target: the CRF that was delivered. */
+  readonly answers: Map<number, Point>
+}
 
 /** What was measured of contents before, so that the same clip is not searched from nothing again. */
 export class ProbeMemory {
-  readonly #points = new LruMap<string, readonly Point[]>(SEARCHES)
+  readonly #known = new LruMap<string, Memory>(CONTENTS)
 
   /** Names everything that a point's quality depends on, besides its CRF. */
   async keyOf({ source, encoder, settings, objective, signal }: LabOptions): Promise<string> {
@@ -17,26 +24,33 @@ export class ProbeMemory {
     return [content, encoder.name, effort, capKbps, objective.pool, objective.model].join(' ')
   }
 
-  keep(key: string, points: readonly Point[]): void {
-    const known = new Map((this.#points.get(key) ?? []).map((point) => [point.crf, point]))
-    for (const point of points) known.set(point.crf, point)
-    this.#points.set(key, [...known.values()])
+  keep(key: string, { target }: SearchGoal, { points, passed, candidate }: Found): void {
+    const memory = this.#known.get(key) ?? { points: new Map(), answers: new Map() }
+    for (const point of points) memory.points.set(point.crf, point)
+    const answer = memory.points.get(candidate.crf)
+    if (passed && answer !== undefined) memory.answers.set(target, answer)
+    this.#known.set(key, memory)
   }
 
-  /** The goal of a search that begins where an earlier one would go on, or where it ended. */
+  /** The goal of a search that begins near what is known, or at the answer given before. */
   resume(key: string, goal: SearchGoal): SearchGoal {
-    const points = this.#points.get(key) ?? []
-    if (points.length === 0) return goal
+    const memory = this.#known.get(key)
+    if (memory === undefined) return goal
+    const points = [...memory.points.values()]
     const slope = slopeOf(points, goal.slope)
-    const step = nextStep(points, goal)
-    const passed = points.filter(({ quality }) => quality >= goal.target)
-    const [best] = passed.sort((a, b) => b.crf - a.crf)
-    const over = step.next === 'stop' || points.length >= goal.usual
-    if (over && best !== undefined) {
-      // It ended there before: what it gave away then, at twice the patience, it may give away again.
-      const tolerance = Math.max(goal.tolerance, 2 * (best.quality - goal.target) + 1e-6)
-      return { ...goal, start: best.crf, sure: true, slope, tolerance }
+    const answer = memory.answers.get(goal.target)
+    if (answer !== undefined) {
+      // What was given away after a whole search, at twice the patience, may be given away again.
+      const tolerance = Math.max(goal.tolerance, 2 * (answer.quality - goal.target) + 1e-6)
+      return { ...goal, start: answer.crf, sure: true, slope, tolerance }
     }
-    return { ...goal, start: step.next === 'probe' ? step.crf : goal.min, slope }
+    const far = ({ quality }: Point) => Math.abs(quality - goal.target)
+    const nearest = points.sort((a, b) => far(a) - far(b)).slice(0, 2)
+    const step = nextStep(nearest, { ...goal, slope })
+    return {
+      ...goal,
+      start: step.next === 'probe' ? step.crf : (step.best?.crf ?? goal.min),
+      slope,
+    }
   }
 }
