@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Target } from '#src/dendrite/index.js'
-import { type Devnet, startDevnet } from '#src/devnet/index.js'
+import type { Devnet } from '#src/devnet/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import {
   VideoCompression,
@@ -19,6 +19,7 @@ import { ClipServer, caller, scratch } from '../support/miner.js'
 import { freePort } from '../support/ports.js'
 import { TestRedis } from '../support/redis.js'
 import { bucketEnv, openS3, type S3Server, startSeaweed } from '../support/s3.js'
+import { startMinerNet } from '../support/with-devnet.js'
 
 const clock = new SystemClock()
 const UPSCALER_PORT = '29115'
@@ -48,19 +49,7 @@ describe('a miner spread over hosts that share Redis and a bucket alone', () => 
     remove = made.remove
     redis = await TestRedis.start({ host: lab.center })
     s3 = await startSeaweed(lab.center)
-    devnet = await startDevnet({
-      host: lab.center,
-      blocks: { everyMs: 300 },
-      subnets: [
-        {
-          netuid: 1,
-          neurons: [
-            { hotkey: '//Alice' },
-            { hotkey: '//Bob', coldkey: '//Bob', stake: 10_000, validatorPermit: true },
-          ],
-        },
-      ],
-    })
+    devnet = await startMinerNet(lab.center)
     await makeClip(join(dir, 'clip.mp4'), { frames: 25, size: '96x64' })
     clips = await ClipServer.start(dir, lab.center)
     env = {
@@ -69,7 +58,7 @@ describe('a miner spread over hosts that share Redis and a bucket alone', () => 
       BT_NETUID: '1',
       BT_NETWORK: devnet.url,
       SUBREEL_DEVICE: 'cpu',
-      BUCKET_EXPIRY_SECONDS: '20',
+      BUCKET_EXPIRY_SECONDS: '40',
     }
     const [axonHost, upscalerHost] = [await lab.host(dir, 'axon'), await lab.host(dir, 'upscaler')]
     workerHost = await lab.host(dir, 'worker')
@@ -126,7 +115,7 @@ describe('a miner spread over hosts that share Redis and a bucket alone', () => 
     for (const answer of [up, down]) {
       assert.ok(answer.ok, answer.statusMessage)
       const url = answer.response.miner_response.optimized_video_url
-      assert.ok(url.startsWith(s3.endpoint), 'the result lies in the bucket')
+      assert.ok(url.startsWith(s3.endpoint), `not in the bucket: ${url} ${worker.complaints}`)
       assert.equal((await fetch(url)).status, 200)
     }
     const files = async (host: string) =>

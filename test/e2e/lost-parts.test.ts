@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Redis } from 'ioredis'
 import type { Target } from '#src/dendrite/index.js'
-import { startDevnet } from '#src/devnet/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { VideoUpscalingJob, VideoUpscalingPoll } from '#src/protocol/index.js'
 import { makeClip } from '../support/clips.js'
@@ -22,6 +21,7 @@ import {
 import { freePort } from '../support/ports.js'
 import { processesWith } from '../support/processes.js'
 import { TestRedis } from '../support/redis.js'
+import { startMinerNet } from '../support/with-devnet.js'
 
 const clock = new SystemClock()
 const KEY = 'a-test-key-0123456789'
@@ -156,18 +156,7 @@ describe('a part that is lost', () => {
 
   it('the chain: a miner serves on, whether its endpoint refuses or hangs', async (t) => {
     const target = await minerTarget()
-    const devnet = await startDevnet({
-      blocks: { everyMs: 300 },
-      subnets: [
-        {
-          netuid: 1,
-          neurons: [
-            { hotkey: '//Alice' },
-            { hotkey: '//Bob', coldkey: '//Bob', stake: 10_000, validatorPermit: true },
-          ],
-        },
-      ],
-    })
+    const devnet = await startMinerNet()
     const road = await FlakyProxy.before(devnet.url)
     const miner = await MinerProcess.start({
       program: SHIPPED.miner,

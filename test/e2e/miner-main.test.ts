@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Redis } from 'ioredis'
 import type { Target } from '#src/dendrite/index.js'
-import { type Devnet, startDevnet } from '#src/devnet/index.js'
+import type { Devnet } from '#src/devnet/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { silentLog } from '#src/lib/log.js'
 import { SystemRng } from '#src/lib/rng.js'
@@ -20,6 +20,7 @@ import {
   scratch,
 } from '../support/miner.js'
 import { TestRedis } from '../support/redis.js'
+import { startMinerNet } from '../support/with-devnet.js'
 
 const clock = new SystemClock()
 
@@ -39,18 +40,7 @@ describe('the programs as they ship', () => {
     redis = await TestRedis.start()
     clips = await ClipServer.start(dir)
     target = await minerTarget()
-    devnet = await startDevnet({
-      blocks: { everyMs: 300 },
-      subnets: [
-        {
-          netuid: 1,
-          neurons: [
-            { hotkey: '//Alice' },
-            { hotkey: '//Bob', coldkey: '//Bob', stake: 10_000, validatorPermit: true },
-          ],
-        },
-      ],
-    })
+    devnet = await startMinerNet()
   })
   after(async () => {
     await bob.close()

@@ -6,7 +6,6 @@ import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { PROCESSES } from '#src/config/index.js'
-import { startDevnet } from '#src/devnet/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { VideoUpscalingJob, VideoUpscalingPoll } from '#src/protocol/index.js'
 import { makeClip } from '../support/clips.js'
@@ -14,6 +13,7 @@ import { ClipServer, caller, minerTarget, scratch } from '../support/miner.js'
 import { Pm2 } from '../support/pm2.js'
 import { processesWith } from '../support/processes.js'
 import { TestRedis } from '../support/redis.js'
+import { startMinerNet } from '../support/with-devnet.js'
 
 const clock = new SystemClock()
 
@@ -71,18 +71,7 @@ describe('ecosystem.config.cjs under pm2', () => {
     const clips = await ClipServer.start(dir)
     const target = await minerTarget()
     const bob = caller('//Bob')
-    const devnet = await startDevnet({
-      blocks: { everyMs: 300 },
-      subnets: [
-        {
-          netuid: 1,
-          neurons: [
-            { hotkey: '//Alice' },
-            { hotkey: '//Bob', coldkey: '//Bob', stake: 10_000, validatorPermit: true },
-          ],
-        },
-      ],
-    })
+    const devnet = await startMinerNet()
     const home = join(dir, 'reload')
     const pm2 = new Pm2(home, {
       BT_NETUID: '1',

@@ -30,6 +30,14 @@ export class HostedProcess {
     return this
   }
 
+  /** What it warned of, for the message of a failed test. */
+  get complaints(): string {
+    return this.log
+      .filter(({ level }) => Number(level) >= 40)
+      .map((line) => JSON.stringify(line))
+      .join('\n')
+  }
+
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null)
       return this.#child.exitCode

@@ -19,3 +19,19 @@ export async function withDevnet(
     await devnet.close()
   }
 }
+
+/** A chain that makes blocks by itself, with subnet 1: //Alice mines, //Bob has a permit and stake. */
+export const startMinerNet = (host = '127.0.0.1'): Promise<Devnet> =>
+  startDevnet({
+    host,
+    blocks: { everyMs: 300 },
+    subnets: [
+      {
+        netuid: 1,
+        neurons: [
+          { hotkey: '//Alice' },
+          { hotkey: '//Bob', coldkey: '//Bob', stake: 10_000, validatorPermit: true },
+        ],
+      },
+    ],
+  })
