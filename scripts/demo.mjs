@@ -139,8 +139,10 @@ function watch(validator, seen, wanted) {
     seen.committed += 1
     board.committed(roundId, seconds)
   })
-  validator.on('round.voided', ({ roundId }) => {
-    if (counts()) seen.voided.push(roundId)
+  validator.on('round.voided', ({ roundId, error }) => {
+    if (!counts()) return
+    seen.voided.push(roundId)
+    board.say(`round ${roundId} is void: ${error?.message ?? 'the fault is ours'}`)
   })
   validator.on('weights.updated', ({ block }) => {
     // Once per round: the epochs of this chain are seconds long.
