@@ -56,16 +56,20 @@ export class SeededRng extends ByteRng {
   }
 
   bytes(length: number): Uint8Array {
-    while (this.#pool.length < length) {
-      const counter = Buffer.alloc(8)
-      counter.writeBigUInt64LE(this.#counter)
-      this.#counter += 1n
-      const block = createHash('sha256').update(this.#seed).update(counter).digest()
-      this.#pool = Buffer.concat([this.#pool, block])
-    }
+    // All blocks are joined once: joining one by one costs the square of the length.
+    const blocks = [this.#pool]
+    for (let have = this.#pool.length; have < length; have += 32) blocks.push(this.#block())
+    this.#pool = Buffer.concat(blocks)
     const out = this.#pool.subarray(0, length)
     this.#pool = this.#pool.subarray(length)
     return out
+  }
+
+  #block() {
+    const counter = Buffer.alloc(8)
+    counter.writeBigUInt64LE(this.#counter)
+    this.#counter += 1n
+    return createHash('sha256').update(this.#seed).update(counter).digest()
   }
 }
 
