@@ -43,6 +43,17 @@ async function withVerb(words: readonly string[], use: (chain: Chain) => Promise
   assert.equal(await ended, 0)
 }
 
+/** Waits until the chain has so many more blocks. */
+async function grows(chain: Chain, blocks: number): Promise<void> {
+  const grown = withResolvers<void>()
+  const first = (await chain.head()).number
+  const watching = chain.watchHeads(({ number }) => {
+    if (number >= first + blocks) grown.resolve()
+  })
+  await grown.promise
+  watching.close()
+}
+
 describe('subreel devnet', () => {
   const words = [
     ...['--fast', '--netuid', '7', '--tempo', '30', '--commit-reveal'],
@@ -65,13 +76,7 @@ describe('subreel devnet', () => {
       )
       const rules = await chain.hyperparameters(netuid)
       assert.deepEqual([rules.tempo, rules.commitRevealEnabled], [30, true])
-      const grown = withResolvers<void>()
-      const first = (await chain.head()).number
-      const watching = chain.watchHeads(({ number }) => {
-        if (number > first + 2) grown.resolve()
-      })
-      await grown.promise
-      watching.close()
+      await grows(chain, 3)
     })
   })
 
@@ -79,6 +84,7 @@ describe('subreel devnet', () => {
     const state = ['--state', join(folder, 'chain.json')]
     let hash: string | undefined
     await withVerb([...words, ...state], async (chain) => {
+      await grows(chain, 1)
       hash = await chain.blockHash((await chain.head()).number)
     })
     await withVerb([...words, ...state], async (chain) => {
