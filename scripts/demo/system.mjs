@@ -15,7 +15,7 @@ const NETUID = 85
 const BLOCK_MS = 1000
 const ROUND_BLOCKS = 10
 const TIMEOUT_SECONDS = 90
-const SLOW_SECONDS = 12
+const SLOW_SECONDS = 5
 /** Above every block of the demo: generation is played once, at block 0's boundary. */
 const GENERATION_BLOCKS = 100_000
 export const WORKFLOW = 'no-checkpoint'
