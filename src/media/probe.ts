@@ -194,6 +194,7 @@ function videoInfo(stream: Stream): VideoStreamInfo {
     pixelFormat,
     bitDepth: bitDepthOf(pixelFormat, stream.bits_per_raw_sample),
     fps: stream.avg_frame_rate ?? stream.r_frame_rate ?? { num: 0, den: 1 },
+    evenlySpaced: isEven(stream),
     frames: stream.nb_read_packets ?? 0,
     sampleAspectRatio: aspect === undefined || aspect.startsWith('0:') ? '1:1' : aspect,
     // The display matrix counts counter-clockwise; ours is clockwise in quarter turns.
@@ -205,6 +206,11 @@ function videoInfo(stream: Stream): VideoStreamInfo {
     bitrateKbps: stream.bit_rate === undefined ? undefined : stream.bit_rate / 1000,
   }
 }
+
+const isEven = ({ avg_frame_rate: average, r_frame_rate: nominal }: Stream): boolean =>
+  average !== undefined &&
+  nominal !== undefined &&
+  average.num * nominal.den === nominal.num * average.den
 
 function bitDepthOf(pixelFormat: string, rawBits: number | undefined): number {
   const fromName = /(?:p|gray|y2|x2rgb|gbrap?|p0)(9|10|12|14|16)(?:le|be)?$/.exec(pixelFormat)?.[1]

@@ -19,6 +19,8 @@ export interface VideoStreamInfo {
   readonly bitDepth: number
   /** Average frame rate as a fraction. */
   readonly fps: { readonly num: number; readonly den: number }
+  /** Whether the average is the nominal rate too: no frame is held longer than another. */
+  readonly evenlySpaced: boolean
   /** Packets counted; the decoded count where the caller asked for it. */
   readonly frames: number
   /** `1:1` when square or unknown. */

@@ -1,11 +1,12 @@
-import { rename, stat } from 'node:fs/promises'
+import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, SystemClock } from '../../lib/clock.js'
-import { type MediaTools, probeVideo } from '../../media/index.js'
+import { type MediaTools, probeVideo, type VideoStreamInfo } from '../../media/index.js'
 import { mux } from '../mux.js'
 import type { CompressParams, CompressResult, Engine, EngineContext } from '../types.js'
 import { type Analysis, analyse } from './analyse.js'
 import { EncoderShelf } from './choose-encoder.js'
+import { workingCopy } from './copies.js'
 import type { Effort, Encoder } from './encoders.js'
 import { type FindOptions, type Found, findCrf } from './find-crf.js'
 import { Lab, type LabOptions } from './lab.js'
@@ -56,6 +57,8 @@ interface Answer extends Found {
 
 /** One clip being compressed: everything that its searches share. */
 interface Task {
+  /** The file as it came. */
+  readonly path: string
   readonly params: CompressParams
   readonly analysis: Analysis
   readonly lab: LabOptions
@@ -95,13 +98,13 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     const tools = { ...this.#tools, signal }
     const info = await probeVideo(path, tools)
     checkSource(info.video)
-    const analysis = await analyse(path, info.video, tools)
-    const source: Source = { path, frames: analysis.frames, video: info.video }
+    const { source, analysis } = await decoded(path, info.video, workDir, tools)
     const encoder = await this.#shelf.pick(params.codec, this.#options.hardware ?? false, signal)
     this.#model ??= loadCrfModel()
     const task: Task = {
       params,
       analysis,
+      path,
       model: await this.#model,
       memory: this.#memory,
       lab: this.#lab(source, encoder, analysis, params, context),
@@ -193,6 +196,24 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
   }
 }
 
+/** The clip and what it is like, from one decode where its pictures can be kept. */
+async function decoded(
+  path: string,
+  video: VideoStreamInfo,
+  workDir: string,
+  options: MediaTools & { readonly signal: AbortSignal },
+): Promise<{ readonly source: Source; readonly analysis: Analysis }> {
+  const file = { path, frames: video.frames, video }
+  const copy = await workingCopy(file, workDir, options)
+  if (copy !== undefined) {
+    const analysis = await analyse(copy.path, video, options)
+    if (analysis.frames === video.frames) return { source: copy, analysis }
+    await rm(copy.path, { force: true })
+  }
+  const analysis = await analyse(path, video, options)
+  return { source: { ...file, frames: analysis.frames }, analysis }
+}
+
 function goalFor({ params, model, lab }: Task, facts: Analysis['facts']): SearchGoal {
   const { encoder, settings } = lab
   const target = Math.min(99, params.vmafThreshold + MARGIN)
@@ -216,7 +237,7 @@ async function solve(task: Task): Promise<Answer> {
   }
   const { fps } = lab.source.video
   const seconds = (analysis.frames * fps.den) / fps.num
-  const key = await task.memory.keyOf(lab)
+  const key = await task.memory.keyOf(lab, task.path)
   const fresh = goalFor(task, analysis.facts)
   const goal = task.memory.resume(key, fresh)
   if (goal === fresh && seconds > SAMPLE_ABOVE_SECONDS) return solveBySample(task, goal, key)
@@ -241,7 +262,7 @@ async function solveBySample(task: Task, goal: SearchGoal, key: string): Promise
   const { fps } = source.video
   const length = Math.round((SAMPLE_SECONDS * fps.num) / fps.den)
   const windows = sampleWindows(analysis.frames, SAMPLE_WINDOWS, length)
-  const sample = await cutSample(source, windows, join(workDir, 'sample.mp4'), { ...tools, signal })
+  const sample = await cutSample(source, windows, workDir, { ...tools, signal })
   const trial = new Lab({ ...lab, source: sample, label: 'sample', chunks: undefined })
   const hint = await findCrf(trial, { ...find, maxSizeBytes: undefined, goal })
   const hinted = { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) }

@@ -18,9 +18,9 @@ export class ProbeMemory {
   readonly #known = new LruMap<string, Memory>(CONTENTS)
 
   /** Names everything that a point's quality depends on, besides its CRF. */
-  async keyOf({ source, encoder, settings, objective, signal }: LabOptions): Promise<string> {
+  async keyOf({ encoder, settings, objective, signal }: LabOptions, path: string): Promise<string> {
     const { effort, capKbps } = settings
-    const content = await sha256OfFile(source.path, signal)
+    const content = await sha256OfFile(path, signal)
     return [content, encoder.name, effort, capKbps, objective.pool, objective.model].join(' ')
   }
 

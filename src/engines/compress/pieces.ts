@@ -5,12 +5,12 @@ import { mapLimit } from '../../lib/loop.js'
 import { fileUrl, hostileInput, type MediaTools, runFfmpeg } from '../../media/index.js'
 import { EngineError } from '../errors.js'
 import type { Shot } from './analyse.js'
+import { keepingOf } from './copies.js'
 import type { Encoder, EncodeSettings } from './encoders.js'
-import { countFrames, type EncodeOptions, encode, pixelFormatOf, type Source } from './source.js'
+import { countFrames, type EncodeOptions, encode, type Source } from './source.js'
 
 type PieceOptions = MediaTools & { readonly signal: AbortSignal }
 
-const LOSSLESS = ['-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '0', '-bf', '0'] as const
 /** Outputs of one ffmpeg: each holds an encoder. */
 const PIECES_PER_RUN = 12
 
@@ -21,8 +21,9 @@ export async function cutPieces(
   workDir: string,
   options: PieceOptions,
 ): Promise<readonly Source[]> {
+  const { extension, args } = await keepingOf(source.video, source.frames, workDir)
   const pieces = ranges.map(({ start, end }, i) => ({
-    path: join(workDir, `piece-${i}.mp4`),
+    path: join(workDir, `piece-${i}.${extension}`),
     frames: end - start,
     video: source.video,
     range: { start, end },
@@ -36,8 +37,7 @@ export async function cutPieces(
       return `[s${i}]${trim},setpts=N/(${num}/${den})/TB[p${i}]`
     })
     const outputs = batch.flatMap(({ path }, i) => [
-      ...['-map', `[p${i}]`, '-r', `${num}/${den}`, '-pix_fmt', pixelFormatOf(source.video)],
-      ...[...LOSSLESS, fileUrl(path)],
+      ...['-map', `[p${i}]`, '-r', `${num}/${den}`, ...args, fileUrl(path)],
     ])
     await runFfmpeg(
       [
@@ -55,10 +55,13 @@ export async function cutPieces(
 export async function cutSample(
   source: Source,
   windows: readonly Shot[],
-  output: string,
+  workDir: string,
   options: PieceOptions,
 ): Promise<Source> {
   const { num, den } = source.video.fps
+  const frames = windows.reduce((sum, { start, end }) => sum + end - start, 0)
+  const { extension, args } = await keepingOf(source.video, frames, workDir)
+  const output = join(workDir, `sample.${extension}`)
   const chosen = windows.map(({ start, end }) => `between(n,${start},${end - 1})`).join('+')
   await runFfmpeg(
     [
@@ -66,11 +69,10 @@ export async function cutSample(
       ...hostileInput(source.path),
       ...['-map', '0:v:0', '-an', '-sn', '-dn'],
       ...['-vf', `select='${chosen}',setpts=N/(${num}/${den})/TB`, '-r', `${num}/${den}`],
-      ...['-pix_fmt', pixelFormatOf(source.video), ...LOSSLESS, fileUrl(output)],
+      ...[...args, fileUrl(output)],
     ],
     options,
   )
-  const frames = windows.reduce((sum, { start, end }) => sum + end - start, 0)
   return { path: output, frames, video: source.video }
 }
 

@@ -50,6 +50,7 @@ test('reports the facts of a clip', async () => {
     pixelFormat: 'yuv420p',
     bitDepth: 8,
     fps: { num: 24, den: 1 },
+    evenlySpaced: true,
     frames: 36,
     sampleAspectRatio: '1:1',
     rotation: 0,

@@ -13,6 +13,7 @@ const VIDEO: VideoStreamInfo = {
   pixelFormat: 'yuv420p',
   bitDepth: 8,
   fps: { num: 30, den: 1 },
+  evenlySpaced: true,
   frames: 300,
   sampleAspectRatio: '1:1',
   rotation: 0,
