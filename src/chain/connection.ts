@@ -28,6 +28,11 @@ export type StorageRequest<K extends string> = Readonly<
   Record<K, readonly [pallet: string, item: string, ...args: unknown[]]>
 >
 
+export interface ReadOptions<K extends string> extends RequestOptions {
+  /** Those without which the caller cannot go on. */
+  readonly required?: readonly K[]
+}
+
 const DEFAULT_BLOCK_TIME_MS = 12_000
 /** Keys in one `state_queryStorageAt`; nodes cap the size of a request. */
 const KEYS_PER_REQUEST = 500
@@ -126,17 +131,21 @@ export class Connection {
   /**
    * Reads storage at one block in one round trip (per 500 keys). Items that the runtime lacks, and
    * optional values that are not set, come back `undefined`.
+   *
+   * @throws ChainError CHAIN_RUNTIME_LACKS when the runtime has no item that is required
    */
   async read<K extends string>(
     at: string,
     wanted: StorageRequest<K>,
-    options: RequestOptions = {},
+    options: ReadOptions<NoInfer<K>> = {},
   ): Promise<Record<K, unknown>> {
     const runtime = await this.currentRuntime()
     const entries = (Object.entries(wanted) as [K, StorageRequest<K>[K]][]).flatMap(
       ([name, [pallet, item, ...args]]) => {
         const storage = runtime.storage(pallet, item)
-        return storage === undefined ? [] : [{ name, storage, key: storage.key(...args) }]
+        if (storage !== undefined) return [{ name, storage, key: storage.key(...args) }]
+        if (options.required?.includes(name)) throw runtime.lacks(`the storage ${pallet}.${item}`)
+        return []
       },
     )
     const values = await this.#readKeys(

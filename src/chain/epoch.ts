@@ -46,6 +46,15 @@ export function blocksUntilNextEpoch(schedule: EpochSchedule, block: number): nu
   return Math.min(regular, Math.max(0, schedule.pendingEpochAt - block))
 }
 
+/**
+ * Blocks without weights after which a validator counts as inactive, on runtimes that state them in
+ * thousandths of a tempo.
+ *
+ * @example activityCutoff(13_889, 360) // 5000
+ */
+export const activityCutoff = (factorMilli: number, tempo: number): number =>
+  Math.max(1, Math.floor((factorMilli * tempo) / 1000))
+
 /** The block at which a commit made now, at `block`, is revealed by the chain. */
 export function revealBlock(schedule: EpochSchedule, block: number, revealPeriod: number): number {
   if (schedule.kind === 'modulo') {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Netuid, toRao } from '../protocol/units.js'
 import { type Connection, parse } from './connection.js'
-import { type EpochSchedule, mechanismIndex } from './epoch.js'
+import { activityCutoff, type EpochSchedule, mechanismIndex } from './epoch.js'
 import { unknownSubnet } from './metagraph.js'
 import type { RequestOptions } from './socket.js'
 import type { Head, Hyperparameters } from './types.js'
@@ -10,6 +10,19 @@ import { bigUint, rao, uint } from './values.js'
 const PALLET = 'SubtensorModule'
 /** Runtimes that keep no version of the timelocked commit take this one. */
 const DEFAULT_COMMIT_REVEAL_VERSION = 4
+const DEFAULT_ACTIVITY_CUTOFF = 5_000
+/** Every runtime that this client can set weights on has these. */
+const REQUIRED = [
+  'tempo',
+  'weightsRateLimit',
+  'minAllowedWeights',
+  'weightsVersion',
+  'immunityPeriod',
+  'servingRateLimit',
+  'maxAllowedUids',
+  'maxAllowedValidators',
+  'burn',
+] as const
 
 const values = z.object({
   added: z.boolean().optional(),
@@ -23,7 +36,8 @@ const values = z.object({
   revealPeriodEpochs: uint.optional(),
   immunityPeriod: uint,
   servingRateLimit: uint,
-  activityCutoff: uint,
+  activityCutoff: uint.optional(),
+  activityFactor: uint.optional(),
   maxAllowedUids: uint,
   maxAllowedValidators: uint,
   registrationAllowed: z.boolean().optional(),
@@ -56,12 +70,13 @@ export async function readHyperparameters(
       immunityPeriod: [PALLET, 'ImmunityPeriod', netuid],
       servingRateLimit: [PALLET, 'ServingRateLimit', netuid],
       activityCutoff: [PALLET, 'ActivityCutoff', netuid],
+      activityFactor: [PALLET, 'ActivityCutoffFactorMilli', netuid],
       maxAllowedUids: [PALLET, 'MaxAllowedUids', netuid],
       maxAllowedValidators: [PALLET, 'MaxAllowedValidators', netuid],
       registrationAllowed: [PALLET, 'NetworkRegistrationAllowed', netuid],
       burn: [PALLET, 'Burn', netuid],
     },
-    options,
+    { ...options, required: REQUIRED },
   )
   const read = parse(values, answer, 'the hyperparameters')
   if (read.added === false) throw unknownSubnet(netuid)
@@ -76,7 +91,10 @@ export async function readHyperparameters(
     revealPeriodEpochs: read.revealPeriodEpochs ?? 1,
     immunityPeriod: read.immunityPeriod,
     servingRateLimit: read.servingRateLimit,
-    activityCutoff: read.activityCutoff,
+    activityCutoff:
+      read.activityFactor === undefined
+        ? (read.activityCutoff ?? DEFAULT_ACTIVITY_CUTOFF)
+        : activityCutoff(read.activityFactor, read.tempo),
     maxAllowedUids: read.maxAllowedUids,
     maxAllowedValidators: read.maxAllowedValidators,
     registrationAllowed: read.registrationAllowed ?? true,
@@ -108,7 +126,7 @@ export async function readSchedule(
       pendingEpochAt: [PALLET, 'PendingEpochAt', netuid],
       blocksSinceLastStep: [PALLET, 'BlocksSinceLastStep', netuid],
     },
-    options,
+    { ...options, required: ['tempo'] },
   )
   const read = parse(scheduleValues, answer, 'the epoch schedule')
   if (read.epochIndex === undefined) return { kind: 'modulo', netuid, tempo: read.tempo }
@@ -155,7 +173,7 @@ export async function readStanding(
       lastUpdates: [PALLET, 'LastUpdate', mechanismIndex(netuid, mechanism)],
       neurons: [PALLET, 'SubnetworkN', netuid],
     },
-    options,
+    { ...options, required: ['uid', 'permits', 'lastUpdates', 'neurons'] },
   )
   const read = parse(standing, answer, 'the standing of the hotkey')
   const uid = read.uid

@@ -37,6 +37,8 @@ const whole = z.object({
   totalStake: z.array(rao),
 })
 
+/** Failures of the runtime API that say nothing of the storage maps. */
+const UNUSABLE: ReadonlySet<string> = new Set(['CHAIN_MALFORMED', 'CHAIN_RPC_FAILED'])
 const NO_BLOCK = 0 as BlockNumber
 const NO_RAO = toRao(0n)
 const PALLET = 'SubtensorModule'
@@ -68,21 +70,20 @@ async function readByRuntimeApi(
   options: RequestOptions,
 ): Promise<Neuron[] | undefined> {
   const api = 'SubnetInfoRuntimeApi'
-  let answer: unknown
   try {
-    answer = await connection.call(at.hash, api, 'get_metagraph', [netuid], options)
+    const answer = await connection.call(at.hash, api, 'get_metagraph', [netuid], options)
+    if (answer === undefined) return undefined
+    if (answer === null) throw unknownSubnet(netuid)
+    return decodeMetagraph(answer)
   } catch (error) {
-    if (!(error instanceof ChainError) || error.code !== 'CHAIN_MALFORMED') throw error
-    // The types in the metadata and what the node sends disagree; the storage maps still do.
+    if (!(error instanceof ChainError) || !UNUSABLE.has(error.code)) throw error
+    // The API failed, or its answer is not of the shape known here; the storage maps may still be.
     log.warn(
       { event: 'metagraph.degraded', netuid, reason: describeError(error) },
-      'the metagraph did not decode; reading it from storage',
+      'the runtime API gave no metagraph; reading it from storage',
     )
     return undefined
   }
-  if (answer === undefined) return undefined
-  if (answer === null) throw unknownSubnet(netuid)
-  return decodeMetagraph(answer)
 }
 
 /**
@@ -134,23 +135,29 @@ async function readByStorage(
   at: Head,
   options: RequestOptions,
 ): Promise<Neuron[]> {
-  const read = <K extends string>(wanted: StorageRequest<K>) =>
-    connection.read(at.hash, wanted, options)
+  const read = <K extends string>(
+    wanted: StorageRequest<K>,
+    required: readonly NoInfer<K>[] = [],
+  ) => connection.read(at.hash, wanted, { ...options, required })
   const subnet = parse(
     vectors,
-    await read({
-      added: [PALLET, 'NetworksAdded', netuid],
-      size: [PALLET, 'SubnetworkN', netuid],
-      active: [PALLET, 'Active', netuid],
-      validatorPermit: [PALLET, 'ValidatorPermit', netuid],
-      lastUpdate: [PALLET, 'LastUpdate', netuid],
-      emission: [PALLET, 'Emission', netuid],
-      dividends: [PALLET, 'Dividends', netuid],
-      incentive: [PALLET, 'Incentive', netuid],
-      consensus: [PALLET, 'Consensus', netuid],
-      trust: [PALLET, 'Trust', netuid],
-      taoWeight: [PALLET, 'TaoWeight'],
-    }),
+    await read(
+      {
+        added: [PALLET, 'NetworksAdded', netuid],
+        size: [PALLET, 'SubnetworkN', netuid],
+        active: [PALLET, 'Active', netuid],
+        validatorPermit: [PALLET, 'ValidatorPermit', netuid],
+        lastUpdate: [PALLET, 'LastUpdate', netuid],
+        emission: [PALLET, 'Emission', netuid],
+        dividends: [PALLET, 'Dividends', netuid],
+        incentive: [PALLET, 'Incentive', netuid],
+        consensus: [PALLET, 'Consensus', netuid],
+        trust: [PALLET, 'Trust', netuid],
+        // One for all subnets, and before that one of each.
+        taoWeight: [PALLET, 'TaoWeight', netuid],
+      },
+      ['size'],
+    ),
     'the subnet',
   )
   if (subnet.added === false) throw unknownSubnet(netuid)

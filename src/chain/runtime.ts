@@ -26,6 +26,12 @@ const DORMANT = 'dormant'
 
 /** A storage item of the connected runtime. */
 export interface StorageItem {
+  /**
+   * Where the value of these keys is. Items have lost keys from one runtime to the next: keys past those
+   * of the item are left out.
+   *
+   * @throws ChainError CHAIN_RUNTIME_LACKS when the item has more keys than are given
+   */
   key(...args: readonly unknown[]): string
   /** JSON form of a value; the item's default, or `undefined` for an optional item, when `hex` is null. */
   decode(hex: string | null): unknown
@@ -150,10 +156,7 @@ export class Runtime {
             ...inputs.map((type, i) => this.registry.createTypeUnsafe(type, [args[i]]).toU8a()),
           ),
         ),
-      decode: (hex) =>
-        this.#decode(`${api}.${method}`, () =>
-          this.registry.createTypeUnsafe(output, [hexToU8a(hex)]),
-        ).toJSON(),
+      decode: (hex) => this.#decode(`${api}.${method}`, output, hexToU8a(hex)).toJSON(),
     }
   }
 
@@ -167,9 +170,7 @@ export class Runtime {
   decodeEvents(hex: string | null): readonly ChainEvent[] {
     if (hex === null) return []
     const type = 'Vec<EventRecord>'
-    const decoded = this.#decode('System.Events', () =>
-      this.registry.createTypeUnsafe<Vec<EventRecord>>(type, [hexToU8a(hex)]),
-    )
+    const decoded = this.#decode<Vec<EventRecord>>('System.Events', type, hexToU8a(hex))
     return decoded.map(({ phase, event }) => ({
       extrinsic: phase.isApplyExtrinsic ? phase.asApplyExtrinsic.toNumber() : undefined,
       pallet: event.section,
@@ -188,9 +189,13 @@ export class Runtime {
   }
 
   /** Decodes bytes of a named type; what does not decode is the node's fault. */
-  #decode<T extends Codec>(what: string, decode: () => T): T {
+  #decode<T extends Codec>(what: string, type: string, data: Uint8Array): T {
     try {
-      return decode()
+      const value = this.registry.createTypeUnsafe<T>(type, [data])
+      // polkadot reads zeros past the end of the data.
+      const size = value.initialU8aLength || value.encodedLength
+      if (size > data.length) throw new RangeError(`${size} bytes of which ${data.length} came`)
+      return value
     } catch (cause) {
       throw new ChainError(
         { code: 'CHAIN_MALFORMED', what },
@@ -216,13 +221,14 @@ export class Runtime {
     const entry = section?.[stringCamelCase(item)]
     if (entry === undefined) return undefined
     const { type, modifier, fallback } = entry.creator.meta
+    const arity = type.isPlain ? 0 : type.asMap.hashers.length
     const valueType = this.registry.createLookupType(type.isPlain ? type.asPlain : type.asMap.value)
-    const decode = (bytes: Uint8Array) =>
-      this.#decode(`${pallet}.${item}`, () =>
-        this.registry.createTypeUnsafe(valueType, [bytes]),
-      ).toJSON()
+    const decode = (data: Uint8Array) => this.#decode(`${pallet}.${item}`, valueType, data).toJSON()
     return {
-      key: (...args) => entry.key(...args),
+      key: (...args) => {
+        if (args.length < arity) throw this.lacks(`${pallet}.${item} under ${args.length} keys`)
+        return entry.key(...args.slice(0, arity))
+      },
       decode: (hex) => {
         if (hex !== null) return decode(hexToU8a(hex))
         return modifier.isOptional ? undefined : decode(fallback.toU8a(true))

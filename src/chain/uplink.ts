@@ -297,8 +297,7 @@ export class Uplink<L extends Link> {
     const timeoutMs = this.#options.probeTimeoutMs ?? DEFAULT_PROBE_TIMEOUT_MS
     try {
       if (link.head.number + BEHIND_BLOCKS < this.#best) return 'behind'
-      const health = await link.request('system_health', [], { signal, timeoutMs })
-      if (isSyncing(health)) return 'behind'
+      if (await isSyncing(link, { signal, timeoutMs })) return 'behind'
       return (await this.#forkedFrom(link, { signal, timeoutMs })) ? 'forked' : undefined
     } catch (error) {
       await link.close()
@@ -337,7 +336,12 @@ export class Uplink<L extends Link> {
   }
 }
 
-function isSyncing(health: unknown): boolean {
+async function isSyncing(link: Link, options: RequestOptions): Promise<boolean> {
+  const health = await link.request('system_health', [], options).catch((error: unknown) => {
+    // A gateway that keeps this call to itself says nothing about its node.
+    if (error instanceof ChainError && error.code === 'CHAIN_RPC_FAILED') return undefined
+    throw error
+  })
   return typeof health === 'object' && health !== null && 'isSyncing' in health
     ? health.isSyncing === true
     : false

@@ -12,7 +12,7 @@ import {
   FileWeightLedger,
   MemoryWeightLedger,
 } from '#src/chain/index.js'
-import { RpcSocket } from '#src/chain/socket.js'
+import { RpcError, RpcSocket } from '#src/chain/socket.js'
 import type { Devnet } from '#src/devnet/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { GuardedFetcher } from '#src/lib/http/index.js'
@@ -204,6 +204,37 @@ describe('reading a large subnet', () => {
       assert.ok(Math.abs(neuron.stake - i) < 1e-6, `uid ${i}`)
     })
   })
+})
+
+describe('a metagraph without its runtime API', () => {
+  const answers: readonly (readonly [string, () => unknown])[] = [
+    ['what does not decode', () => '0x01ff'],
+    [
+      'an error',
+      () => {
+        throw new RpcError('state_call', 4003, 'Client error', 'Execution failed')
+      },
+    ],
+  ]
+  for (const [what, answer] of answers) {
+    it(`reads the storage maps when the API answers with ${what}`, async () => {
+      await using net = await startTestnet({}, { runtime: 393 })
+      net.advance(2)
+      await using whole = clientOf([net])
+      await using chain = clientOf([net], {
+        openTransport: async (endpoint, options) => {
+          const socket = await RpcSocket.connect(endpoint, options)
+          const pass = socket.request.bind(socket)
+          socket.request = async (method, params, call) =>
+            params[0] === 'SubnetInfoRuntimeApi_get_metagraph'
+              ? answer()
+              : pass(method, params, call)
+          return socket
+        },
+      })
+      assert.deepEqual(await chain.metagraph(netuid), await whole.metagraph(netuid))
+    })
+  }
 })
 
 describe('forks and upgrades', () => {

@@ -15,6 +15,7 @@ import {
 import { accountId, boundedTo } from './frame-types.js'
 import { identity, item, optional, palletStorage, twox64 } from './storage.js'
 
+const TYPED = { since: 393 }
 const RAW_MAX = 128
 const HASHES = ['BlakeTwo256', 'Sha256', 'Keccak256', 'ShaThree256']
 
@@ -59,6 +60,7 @@ export const Commitments = palletStorage('Commitments', {
   RevealedCommitments: optional(
     [identity(u16), twox64(accountId)],
     vec(tuple<[Uint8Array, bigint]>(bytes, u64)),
+    TYPED,
   ),
-  MaxSpace: item([], u32, 3100),
+  MaxSpace: item([], u32, 3100, TYPED),
 })

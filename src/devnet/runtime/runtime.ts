@@ -315,7 +315,7 @@ function palletSources(
       events: COMMITMENTS_EVENTS,
       errors: COMMITMENTS_ERRORS,
     },
-    { name: 'Drand', index: 26, storage: Drand },
+    ...(model < 393 ? [] : [{ name: 'Drand', index: 26, storage: Drand }]),
   ]
 }
 

@@ -74,12 +74,20 @@ export function optional<K extends readonly unknown[], V>(
   return { name: '', prefix: '', keys, value, fallback: undefined, ...range }
 }
 
+/** An item whose name on chain is not its key in our tables, as when two runtimes differ in its keys. */
+export const renamed = <T extends object>(name: string, entry: T): T =>
+  Object.assign(entry, { name })
+
 const hex = (data: Uint8Array): string => Buffer.from(data).toString('hex')
 
 /** Names the items of a pallet and gives them their prefixes. */
-export function palletStorage<T extends Record<string, object>>(pallet: string, items: T): T {
+export function palletStorage<T extends Record<string, { name: string }>>(
+  pallet: string,
+  items: T,
+): T {
   const palletPrefix = hex(twox(pallet, 128))
-  for (const [name, entry] of Object.entries(items)) {
+  for (const [key, entry] of Object.entries(items)) {
+    const name = entry.name || key
     Object.assign(entry, { name, prefix: palletPrefix + hex(twox(name, 128)) })
   }
   return items

@@ -13,11 +13,21 @@ import {
   vec,
 } from '../scale/codec.js'
 import { type AccountId, accountId, boundedBytes, type Hash, h256 } from './frame-types.js'
-import { blake2, identity, item, optional, palletStorage, type Range, twox64 } from './storage.js'
+import {
+  blake2,
+  identity,
+  item,
+  optional,
+  palletStorage,
+  type Range,
+  renamed,
+  twox64,
+} from './storage.js'
 import {
   axonInfo,
   chainIdentity,
   fixedI128,
+  fixedU128Bits,
   neuronCertificate,
   prometheusInfo,
   subnetIdentity,
@@ -25,6 +35,7 @@ import {
 
 const NOBODY = `0x${'00'.repeat(32)}`
 const netuid = identity(u16)
+const UNTYPED = { until: 393 }
 const TYPED = { since: 393 }
 const STATEFUL = { since: 425 }
 const NEWEST = { since: 446 }
@@ -53,7 +64,9 @@ export const Subtensor = palletStorage('SubtensorModule', {
   TotalIssuance: plain(u64, 0n),
   TotalStake: plain(u64, 0n),
   BlockEmission: plain(u64, 1_000_000_000n),
-  TaoWeight: plain(u64, 971_718_665_099_567_868n),
+  TaoWeight: plain(u64, 971_718_665_099_567_868n, TYPED),
+  /** Was kept for each subnet under the same name. */
+  TaoWeightOfSubnet: renamed('TaoWeight', perSubnet(u64, 3_320_413_933_267_719_290n, UNTYPED)),
   TotalNetworks: plain(u16, 0),
   SubnetLimit: plain(u16, 128, TYPED),
   NetworkRateLimit: plain(u64, 7200n),
@@ -63,7 +76,7 @@ export const Subtensor = palletStorage('SubtensorModule', {
   TxDelegateTakeRateLimit: plain(u64, 216_000n),
   MaxDelegateTake: plain(u16, 11_796),
   MinDelegateTake: plain(u16, 0),
-  StakeThreshold: plain(u64, 0n),
+  StakeThreshold: plain(u64, 0n, TYPED),
   NominatorMinRequiredStake: plain(u64, 0n),
   CommitRevealWeightsVersion: plain(u16, 4, TYPED),
   MaxMechanismCount: plain(u8, 2, TYPED),
@@ -76,19 +89,22 @@ export const Subtensor = palletStorage('SubtensorModule', {
   ChildKeys: item([...hotkeyIn], vec(tuple<[bigint, AccountId]>(u64, accountId)), []),
   ParentKeys: item([...hotkeyIn], vec(tuple<[bigint, AccountId]>(u64, accountId)), []),
   TotalHotkeyAlpha: item<[AccountId, number], bigint>([...hotkeyIn], u64, 0n),
-  TotalHotkeyShares: item<[AccountId, number], { bits: bigint }>([...hotkeyIn], fixedI128, {
-    bits: 0n,
-  }),
-  AlphaDividendsPerSubnet: item<[number, AccountId], bigint>([...perHotkey], u64, 0n),
+  TotalHotkeyShares: item<[AccountId, number], { bits: bigint }>(
+    [...hotkeyIn],
+    fixedU128Bits,
+    { bits: 0n },
+    TYPED,
+  ),
+  AlphaDividendsPerSubnet: item<[number, AccountId], bigint>([...perHotkey], u64, 0n, TYPED),
   LastHotkeyEmissionOnNetuid: item<[AccountId, number], bigint>([...hotkeyIn], u64, 0n),
-  IdentitiesV2: optional([blake2(accountId)], chainIdentity),
+  IdentitiesV2: optional([blake2(accountId)], chainIdentity, TYPED),
 
   // a subnet
   NetworksAdded: perSubnet(bool, false),
   NetworkRegisteredAt: perSubnet(u64, 0n),
   NetworkRegistrationAllowed: perSubnet(bool, true),
   NetworkPowRegistrationAllowed: perSubnet(bool, true),
-  FirstEmissionBlockNumber: optional([netuid], u64),
+  FirstEmissionBlockNumber: optional([netuid], u64, TYPED),
   SubnetMechanism: perSubnet(u16, 0),
   SubnetOwner: perSubnet(accountId, NOBODY),
   SubnetOwnerHotkey: perSubnet(accountId, NOBODY),
@@ -97,12 +113,12 @@ export const Subtensor = palletStorage('SubtensorModule', {
   SubnetTAO: perSubnet(u64, 0n),
   SubnetAlphaIn: perSubnet(u64, 0n),
   SubnetAlphaOut: perSubnet(u64, 0n),
-  SubnetAlphaInEmission: perSubnet(u64, 0n),
-  SubnetAlphaOutEmission: perSubnet(u64, 0n),
-  SubnetTaoInEmission: perSubnet(u64, 0n),
-  SubnetVolume: perSubnet(u128, 0n),
+  SubnetAlphaInEmission: perSubnet(u64, 0n, TYPED),
+  SubnetAlphaOutEmission: perSubnet(u64, 0n, TYPED),
+  SubnetTaoInEmission: perSubnet(u64, 0n, TYPED),
+  SubnetVolume: perSubnet(u128, 0n, TYPED),
   SubnetTaoFlow: perSubnet(i64, 0n, TYPED),
-  SubnetMovingPrice: perSubnet(fixedI128, { bits: 0n }),
+  SubnetMovingPrice: perSubnet(fixedI128, { bits: 0n }, TYPED),
   TokenSymbol: perSubnet(bytes, Buffer.from('𝜏') as Uint8Array),
   SubtokenEnabled: perSubnet(bool, false, TYPED),
   TransferToggle: perSubnet(bool, true, TYPED),
@@ -126,7 +142,7 @@ export const Subtensor = palletStorage('SubtensorModule', {
   AdjustmentInterval: perSubnet(u16, 100),
   AlphaValues: perSubnet(tuple<[number, number]>(u16, u16), [45_875, 58_982] as [number, number]),
   BondsMovingAverage: perSubnet(u64, 900_000n),
-  BondsPenalty: perSubnet(u16, 65_535),
+  BondsPenalty: perSubnet(u16, 65_535, TYPED),
   BondsResetOn: perSubnet(bool, false, TYPED),
   Burn: perSubnet(u64, 100_000_000n),
   CommitRevealWeightsEnabled: perSubnet(bool, true),

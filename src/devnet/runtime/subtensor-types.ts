@@ -22,6 +22,7 @@ export const u64c = compactBig(u64)
 
 /** Fixed point numbers are given as their raw bits. */
 export const fixedI128 = struct('substrate_fixed::FixedI128', { bits: i128 })
+export const fixedU128Bits = struct('substrate_fixed::FixedU128', { bits: u128 })
 const fixedI64 = struct('substrate_fixed::FixedI64', { bits: i64 })
 
 export const axonInfo = struct('pallet_subtensor::pallet::AxonInfo', {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkServable, decodeAddress, encodeAddress } from '#src/chain/address.js'
 import { classify, nameSubmitError } from '#src/chain/classify.js'
-import { blocksUntilNextEpoch, epochIndex, revealBlock } from '#src/chain/epoch.js'
+import { activityCutoff, blocksUntilNextEpoch, epochIndex, revealBlock } from '#src/chain/epoch.js'
 import { isSendable, processWeightsStrict, quantise, roundHalfEven } from '#src/chain/quantise.js'
 import { toUid } from '#src/protocol/units.js'
 
@@ -79,6 +79,11 @@ describe('refusals', () => {
 })
 
 describe('epochs', () => {
+  it('turns an activity cutoff in thousandths of a tempo into blocks', () => {
+    assert.equal(activityCutoff(13_889, 360), 5_000)
+    assert.equal(activityCutoff(1_000, 0), 1)
+  })
+
   it('counts down to the next epoch in the modulo model', () => {
     const schedule = { kind: 'modulo', netuid: 1, tempo: 10 } as const
     for (let block = 100; block < 140; block += 1) {

@@ -20,6 +20,8 @@ class Node {
   mode: 'well' | 'stuck' | 'blackhole' | 'down' | 'throttled' = 'well'
   genesis = GENESIS
   syncing = false
+  /** What it answers `system_health` with instead, if anything. */
+  health: ChainError | undefined
   connects = 0
   links: NodeLink[] = []
 
@@ -91,6 +93,7 @@ class NodeLink implements Link {
   }
 
   async request(): Promise<unknown> {
+    if (this.node.health !== undefined) throw this.node.health
     return { isSyncing: this.node.syncing }
   }
 
@@ -158,6 +161,15 @@ describe('the watchdog over chain endpoints', () => {
     await run(600_000)
     assert.equal(current(), 'a')
     assert.equal(b.connects, 0)
+    await uplink.close()
+  })
+
+  it('uses a node that keeps its health to itself', async () => {
+    const { uplink, current, start, a } = setUp()
+    const method = 'system_health'
+    a.health = new ChainError({ code: 'CHAIN_RPC_FAILED', method, rpcCode: -32_601 }, 'no')
+    await start()
+    assert.equal(current(), 'a')
     await uplink.close()
   })
 
