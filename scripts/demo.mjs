@@ -25,7 +25,7 @@ const USAGE = `usage: npm run demo -- [options]
 With BUCKET_* set, results go to that bucket instead of the miners' own stores. With COMFYUI_SERVERS
 (and COMFYUI_TOKENS) set, those servers generate the video instead of a stand-in.
 `
-/** Kinds of rounds that are played again and again; one round of generation comes on top. */
+/** Kinds of rounds that are played one after the other; generation is played beside them. */
 const KINDS = 2
 const started = performance.now()
 const board = new Board(MINERS)
@@ -70,7 +70,7 @@ async function main(options) {
   await system.openMiners()
   board.say('starting the gateway and the validator')
   await system.openGateway()
-  const seen = { committed: 0, generated: false, voided: [], weightsAfter: 0 }
+  const seen = { committed: 0, generated: 0, voided: [], weightsAfter: 0 }
   await system.openValidator((validator) => watch(validator, seen, KINDS * options.rounds))
   board.say(`the gateway takes jobs at ${system.gateway} (its document: /docs)`)
 
@@ -85,7 +85,7 @@ async function main(options) {
     `${options.rounds} rounds`,
     240 * options.rounds,
   )
-  await until(() => seen.generated, 'the round of generation', 120)
+  await until(() => seen.generated >= options.rounds, 'the rounds of generation', 120)
   const lastBlock = (await system.chain.head()).number
   await killed
   const jobResult = await job
@@ -102,7 +102,7 @@ async function main(options) {
     all.filter(isGeneration),
     all.filter((round) => !isGeneration(round)),
   ]
-  const rounds = [...generated, ...others.slice(0, KINDS * options.rounds)]
+  const rounds = [...generated.slice(0, options.rounds), ...others.slice(0, KINDS * options.rounds)]
   judge({ rounds, weights, jobResult, seen })
   const report = await writeReport({
     out: resolve(ROOT, options.out),
@@ -132,7 +132,7 @@ function watch(validator, seen, wanted) {
   })
   validator.on('round.committed', ({ roundId, seconds }) => {
     if (generates(roundId)) {
-      seen.generated = true
+      seen.generated += 1
       return board.committed(roundId, seconds)
     }
     if (!counts()) return
@@ -179,17 +179,20 @@ function judge({ rounds, weights, jobResult, seen }) {
     lost.length === 0,
     lost.map(({ reason }) => reason).join('; '),
   )
-  const generation = rounds.find(isGeneration)
-  const paid = ({ uid }) => generation?.scores.find((score) => score.uid === uid)?.score ?? 0
+  const paid = ({ uid }) =>
+    rounds
+      .filter(isGeneration)
+      .map(({ scores }) => scores.find((score) => score.uid === uid)?.score ?? 0)
   promise(
-    'a generated video is paid, one that was made before it was asked for is not',
-    paid(honest) > 0.9 && paid(cheat) === 0,
-    `${paid(honest).toFixed(4)}, ${paid(cheat).toFixed(4)}`,
+    'generated videos are paid, ones that were made before they were asked for are not',
+    paid(honest).every((score) => score > 0.9) && paid(cheat).every((score) => score === 0),
+    `${paid(honest).map(short).join(', ')}; ${paid(cheat).map(short).join(', ')}`,
   )
   promise('the user got a video that plays', jobResult.playable === true, jobResult.state)
   const set = [...weights.values()].some((value) => value > 0)
   promise('weights are on chain', set, `${weights.size} uids`)
 }
+const short = (score) => score.toFixed(2)
 const UNANSWERED = new Set(['no_answer', 'refused', 'empty_url', 'download_failed'])
 
 async function keep({ devnet, gateway, redis, logDir }) {

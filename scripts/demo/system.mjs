@@ -15,9 +15,8 @@ const NETUID = 85
 const BLOCK_MS = 1000
 const ROUND_BLOCKS = 10
 const TIMEOUT_SECONDS = 90
-const SLOW_SECONDS = 5
-/** Above every block of the demo: generation is played once, at block 0's boundary. */
-const GENERATION_BLOCKS = 100_000
+const SLOW_SECONDS = 4
+const GENERATION_BLOCKS = 60
 export const WORKFLOW = 'no-checkpoint'
 export const API_KEY = 'demo-key-0123456789'
 
