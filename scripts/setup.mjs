@@ -31,6 +31,9 @@ const hasPostgres = () =>
   has('initdb') ||
   (existsSync('/usr/lib/postgresql') && readdirSync('/usr/lib/postgresql').length > 0)
 
+const hasPip = () =>
+  spawnSync('python3', ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0
+
 /** What the machine must have, how to see it, and what brings it. */
 const TOOLS = [
   {
@@ -45,6 +48,13 @@ const TOOLS = [
     found: hasPostgres,
     apt: 'postgresql',
     brew: 'postgresql@15',
+    only: 'test',
+  },
+  {
+    name: 'pip, which brings an S3 server (for the tests)',
+    found: hasPip,
+    apt: 'python3-pip',
+    brew: 'python',
     only: 'test',
   },
 ]
