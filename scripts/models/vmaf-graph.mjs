@@ -34,6 +34,12 @@ export const SENSITIVITY = [
   [0.04567341, 0.03131274],
 ]
 
+/**
+ * Steps of the squares that libvmaf cubes with, per level: [denominator, on bands; numerator, on weighted
+ * bands]. Levels 0 and 1 are fine enough not to show. The denominator's always end one step above.
+ */
+export const SQUARE_STEPS = [undefined, undefined, [256, 65536], [32, 16384]]
+
 const tiled = (values, times) => Array.from({ length: times }, () => values).flat()
 
 /** One-dimensional filter along an axis (2 or 3) of every channel alone, on padded input. */
@@ -47,25 +53,62 @@ function filter(g, x, channels, taps, axis, { stride = 1, scale = 1, bias } = {}
   })
 }
 
+/**
+ * One pass of a filter over x (below 256 on either side, `whole` or on a lattice of 1/256), rounded to 1/256 as
+ * in integers: one rounding the other way shows in the variance of bright pixels, and float32 has 24 bits
+ * for the 33 of the sums. `pass(part, factor, bias)` filters with taps times `factor`; whole and broken parts
+ * each fit. Gives 256ths, and on demand what the rounding took.
+ */
+export function roundedRows(g, x, whole, pass) {
+  const shrunk = (value) => g.mul(value, g.float(1 / 256))
+  if (whole) {
+    const sum = pass(x, 1 / 256, 0.5)
+    const rounded = g.floor(sum)
+    return { rounded, lost: () => g.sub(g.sub(sum, rounded), g.float(0.5)) }
+  }
+  const high = g.floor(x)
+  const highSum = pass(high, 1, 0)
+  const lowSum = pass(g.sub(x, high), 1, 128)
+  const rounded = g.floor(shrunk(g.add(highSum, g.floor(lowSum))))
+  const lost = () => {
+    const left = g.add(g.sub(highSum, g.mul(rounded, g.float(256))), lowSum)
+    return g.sub(shrunk(left), g.float(0.5))
+  }
+  return { rounded, lost }
+}
+
 /** Next picture of the pyramid: filtered, every second row and column, on a lattice of 1/256. */
-function decimate(g, x, channels, taps) {
+function decimate(g, x, channels, taps, whole) {
   const p = taps.length >> 1
   const padded = g.reflect(x, p, p, p - 1, p - 1)
-  const rows = g.floor(filter(g, padded, channels, taps, 2, { stride: 2, scale: 256, bias: 0.5 }))
-  const both = g.floor(filter(g, rows, channels, taps, 3, { stride: 2, bias: 0.5 }))
+  const pass = (axis) => (part, factor, bias) =>
+    filter(g, part, channels, taps, axis, { stride: 2, scale: factor * 65536, bias })
+  const rows = roundedRows(g, padded, whole, pass(2)).rounded
+  const both = roundedRows(g, g.mul(rows, g.float(1 / 256)), false, pass(3)).rounded
   return g.mul(both, g.float(1 / 256))
 }
 
-/** Sums of one VIF scale for frames x [N, 2, H, W] (reference, distorted): [numerators per limit, denominator]. */
-function vifScale(g, x, taps) {
+/**
+ * Sums of one VIF scale for frames [N, 2, H, W] (reference, distorted): [numerators per limit, denominator].
+ *
+ * libvmaf rounds the vertical pass of the means to 1/256, which moves the variance of bright pixels. A frame
+ * counts from its own `middle`, for float32 loses small variances of large numbers; what the rounding
+ * takes of the mean (`lost`) then stands twice that often in the variance.
+ */
+function vifScale(g, centred, middle, taps, whole) {
   const p = taps.length >> 1
-  const padded = g.reflect(x, p, p, p, p)
+  const padded = g.reflect(centred, p, p, p, p)
   const [ref, dist] = g.split(padded, 1, 1, 1)
-  // libvmaf rounds the vertical pass of the means to 1/256; at bright pixels this moves the variance.
-  const meanRows = g.floor(filter(g, padded, 2, taps, 2, { scale: 256, bias: 0.5 }))
-  const means = filter(g, meanRows, 2, taps, 3, { scale: 1 / 256 })
+  const rows = roundedRows(g, padded, whole, (part, factor, bias) =>
+    filter(g, part, 2, taps, 2, { scale: factor * 65536, bias }),
+  )
+  const means = filter(g, rows.rounded, 2, taps, 3, { scale: 1 / 256 })
+  const lost = g.mul(rows.lost(), g.mul(middle, g.float(1 / 256)))
+  const lostTogether = g.sum(lost, [1], true)
   const products = g.concat(1, g.mul(padded, padded), g.mul(ref, dist))
-  const moments = filter(g, filter(g, products, 3, taps, 2), 3, taps, 3)
+  const columns = filter(g, products, 3, taps, 2)
+  const corrected = g.add(columns, g.concat(1, g.add(lost, lost), lostTogether))
+  const moments = filter(g, corrected, 3, taps, 3)
   const [meanRef, meanDist] = g.split(means, 1, 1, 1)
   const [squares, cross] = g.split(moments, 1, 2, 1)
   const [varRef, varDist] = g.split(g.relu(g.sub(squares, g.mul(means, means))), 1, 1, 1)
@@ -78,7 +121,8 @@ function vifScale(g, x, taps) {
   const explained = g.mul(gain, covariance)
   const noise = g.add(g.relu(g.sub(varDist, explained)), g.float(2))
   const flat = g.op('Less', [varRef, g.float(2)])
-  const total = (value) => g.sum(value, [1, 2, 3])
+  // Row by row: ONNX Runtime adds a picture up in one float32, which loses four digits.
+  const total = (value) => g.sum(g.sum(value, [3]), [1, 2])
   // Natural logarithms throughout: the factor ln 2 stands in the branch of flat areas.
   const den = g.where(flat, g.float(LN2), g.log(g.add(g.mul(varRef, g.float(0.5)), g.float(1))))
   const flatNum = g.add(g.mul(varDist, g.float((-LN2 * 4) / 65025)), g.float(LN2))
@@ -91,11 +135,12 @@ function vifScale(g, x, taps) {
 }
 
 /** vif_scale0..3 per limit, each [N]. */
-function vif(g, x) {
-  let picture = x
+function vif(g, x, depth) {
+  const middle = middleOf(g, x, [1, 2, 3])
+  let picture = g.sub(x, middle)
   return VIF_TAPS.map((taps, scale) => {
-    if (scale > 0) picture = decimate(g, picture, 2, taps)
-    const { nums, den } = vifScale(g, picture, taps)
+    if (scale > 0) picture = decimate(g, picture, 2, taps, depth === 8 && scale === 1)
+    const { nums, den } = vifScale(g, picture, middle, taps, depth === 8 && scale === 0)
     return nums.map((num) => g.div(num, den))
   })
 }
@@ -154,9 +199,17 @@ function cropOf(g, bands) {
   return { from, to, area: g.cast(count, TYPE.float) }
 }
 
-/** Σ over bands of (Σ|x|³)^⅓ + (area/32)^⅓ of x [N, 3, h, w]; gives [N]. */
+/** |x|³ of x ≥ 0, its square on a lattice of 1/steps as libvmaf keeps it: the step `up` added before cutting. */
+export function cube(g, x, steps, up) {
+  const square = g.mul(x, x)
+  if (steps === undefined) return g.mul(square, x)
+  const kept = g.floor(g.add(g.mul(square, g.float(steps)), g.float(up)))
+  return g.mul(g.mul(kept, g.float(1 / steps)), x)
+}
+
+/** Σ over bands of (Σ cubes)^⅓ + (area/32)^⅓ of cubes [N, 3, h, w]; gives [N]. */
 function cubeNorm(g, x, floorTerm) {
-  const cubes = g.sum(g.mul(g.mul(x, x), x), [2, 3])
+  const cubes = g.sum(x, [2, 3])
   return g.sum(g.add(g.op('Pow', [cubes, g.float(1 / 3)]), floorTerm), [1])
 }
 
@@ -171,7 +224,9 @@ function admLevel(g, bands, level) {
 
   const ref = g.mul(refBands, weights)
   const dist = g.mul(distBands, weights)
-  const den = cubeNorm(g, g.abs(crop(ref)), floorTerm)
+  const [denSteps, numSteps] = SQUARE_STEPS[level] ?? []
+  const cubed = g.constant('float', [edge ** 3, edge ** 3, corner ** 3], [1, 3, 1, 1])
+  const den = cubeNorm(g, g.mul(cube(g, g.abs(crop(refBands)), denSteps, 1), cubed), floorTerm)
 
   // Within one degree of each other. The cross product decides exactly where the cosine in float32 cannot.
   const [refV, refH] = g.split(refBands, 1, 1, 1, 1)
@@ -193,10 +248,17 @@ function admLevel(g, bands, level) {
       g.concat(axis, g.slice(x, [1], [2], [axis]), x, g.slice(x, [-1], end, [axis]))
     const threshold = g.conv(border(border(added, 2), 3), tiled(mask, 3), [1, 3, 3, 3])
     const visible = g.relu(g.sub(g.abs(crop(restored)), crop(threshold)))
-    return cubeNorm(g, visible, floorTerm)
+    return cubeNorm(g, cube(g, visible, numSteps, 0.5), floorTerm)
   })
   return { nums, den }
 }
+
+/**
+ * A whole number near the mean over axes. No band but the coarsest approximation sees a constant, and
+ * without it float32 leaves flat areas flat.
+ */
+export const middleOf = (g, x, axes) =>
+  g.floor(g.op('ReduceMean', [x, g.long(...axes)], { keepdims: 1n }))
 
 /** adm2 per limit, each [N]; x is [N, 2, H, W], luma as stored. */
 function adm(g, x) {
@@ -204,7 +266,8 @@ function adm(g, x) {
   const levels = SENSITIVITY.map((_, level) => {
     const bands = level === 0 ? waveletFirst(g, picture) : waveletNext(g, picture)
     const [approxRef, , approxDist] = g.split(bands, 1, 1, 3, 1, 3)
-    picture = g.concat(1, approxRef, approxDist)
+    const next = g.concat(1, approxRef, approxDist)
+    picture = level === 0 ? g.sub(next, middleOf(g, next, [2, 3])) : next
     return admLevel(g, bands, level)
   })
   const den = g.op(
@@ -242,7 +305,7 @@ export function featuresModel(depth) {
   const g = new Graph()
   const pair = g.concat(1, luma(g, 'ref', depth), luma(g, 'dist', depth))
   const admScores = adm(g, pair)
-  const vifScores = vif(g, pair)
+  const vifScores = vif(g, pair, depth)
   const rows = LIMITS.map((_, i) => {
     const columns = [admScores[i], ...vifScores.map((scale) => scale[i])]
     return g.concat(2, ...columns.map((column) => g.reshape(column, g.long(-1, 1, 1))))

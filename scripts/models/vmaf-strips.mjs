@@ -6,7 +6,17 @@
 // depthwise convolution, and both run in ONNX Runtime's blocked layout at full vector width.
 import { Graph } from './graph.mjs'
 import { TYPE } from './onnx.mjs'
-import { frame, OPSET, SENSITIVITY, VIF_TAPS, WAVELET } from './vmaf-graph.mjs'
+import {
+  cube,
+  frame,
+  middleOf,
+  OPSET,
+  roundedRows,
+  SENSITIVITY,
+  SQUARE_STEPS,
+  VIF_TAPS,
+  WAVELET,
+} from './vmaf-graph.mjs'
 
 const LN2 = Math.LN2
 /** Rows of a strip, and of its input: enough for the widest filter, and a multiple of the vector width. */
@@ -70,14 +80,14 @@ function strip(g, picture, index, scale) {
   return scale === 1 ? value : g.mul(value, g.float(scale))
 }
 
-/** Reflects the border of x [1, H, 1, W], edge not repeated; below come zeros until whole strips fit. */
+/** Reflects the border of x [1, H, 1, W], edge not repeated; below, the last row fills whole strips. */
 function padStrips(g, x, pad, { height, strips }) {
   const around = g.long(0, pad, 0, pad, 0, pad, 0, pad)
   const reflected = g.op('Pad', [x, around], { mode: 'reflect' })
   const wanted = g.add(g.mul(strips, g.long(ROWS)), g.long(REACH))
   const missing = g.sub(wanted, g.add(height, g.long(2 * pad)))
   const pads = g.concat(0, g.long(0, 0, 0, 0, 0), missing, g.long(0, 0))
-  return g.op('Pad', [reflected, pads], { mode: 'constant' })
+  return g.op('Pad', [reflected, pads], { mode: 'edge' })
 }
 
 /** Which rows of strip `index` lie in the picture: bool [1, ROWS, 1, 1]. */
@@ -101,31 +111,42 @@ function logSum(g, x) {
 /**
  * One scale of VIF for ref, dist [1, H, 1, W] (integers, or floats on the lattice of 1/256).
  * Gives both models' scores [1] and the next scale's pictures.
+ *
+ * libvmaf rounds the vertical pass of the means to 1/256, which moves the variance of bright pixels. A strip
+ * counts from its own middle m, for float32 loses small variances of large numbers; what the rounding
+ * takes of the mean (`lost`, in 1/256) then stands 2m times in the variance.
  */
 function vifScale(g, ref, dist, scale, factor) {
   const pad = PAD[scale]
-  const taps = scaled(VIF_TAPS[scale], 1 / 65536)
+  const integers = VIF_TAPS[scale]
+  const taps = scaled(integers, 1 / 65536)
+  const whole = scale === 0 && factor === 1
   const size = sizeOf(g, g.op('Squeeze', [ref, g.long(2)]), ROWS)
   const padded = [ref, dist].map((picture) => padStrips(g, picture, pad, size))
   const next = VIF_TAPS[scale + 1]
   const ranks = next === undefined ? [1] : [1, 4, 4]
   const [sums, ...pictures] = g.loop(scalarAt(g, size.strips, 0), ranks, (b, index) => {
-    const x = strip(b, padded[0], index, factor)
-    const y = strip(b, padded[1], index, factor)
-    const moment = (value) => horizontal(b, vertical(b, value, [taps], {}), taps, ROWS)
-    // libvmaf rounds the vertical pass of the means to 1/256; at bright pixels this moves the variance.
+    const raw = strip(b, padded[0], index, factor)
+    const middle = middleOf(b, raw, [0, 1, 2, 3])
+    const [x, y] = [raw, strip(b, padded[1], index, factor)].map((value) => b.sub(value, middle))
+    const across = (value) => horizontal(b, value, taps, ROWS)
     const mean = (value) => {
-      const rows = b.floor(vertical(b, value, [scaled(taps, 256)], { bias: [0.5] }))
-      return horizontal(b, rows, scaled(taps, 1 / 256), ROWS)
+      const { rounded, lost } = roundedRows(b, value, whole, (part, factor, bias) =>
+        vertical(b, part, [scaled(integers, factor)], { bias: [bias] }),
+      )
+      return { mean: horizontal(b, rounded, scaled(taps, 1 / 256), ROWS), lost: lost() }
     }
-    const meanX = mean(x)
-    const meanY = mean(y)
-    const varX = b.sub(moment(b.mul(x, x)), b.mul(meanX, meanX))
-    const varY = b.sub(moment(b.mul(y, y)), b.mul(meanY, meanY))
+    const [{ mean: meanX, lost: lostX }, { mean: meanY, lost: lostY }] = [mean(x), mean(y)]
+    const shift = b.mul(middle, b.float(1 / 256))
+    const shift2 = b.mul(middle, b.float(2 / 256))
+    const moment = (value, lost) => across(b.add(vertical(b, value, [taps], {}), lost))
+    const varX = b.sub(moment(b.mul(x, x), b.mul(lostX, shift2)), b.mul(meanX, meanX))
+    const varY = b.sub(moment(b.mul(y, y), b.mul(lostY, shift2)), b.mul(meanY, meanY))
+    const lostXY = b.mul(b.add(lostX, lostY), shift)
+    const covXY = b.sub(moment(b.mul(x, y), lostXY), b.mul(meanX, meanY))
     // The rounded mean can make a variance negative: nothing is explained there.
-    const together = b.relu(b.sub(moment(b.mul(x, y)), b.mul(meanX, meanY)))
     const textured = b.op('Greater', [varY, b.float(0)])
-    const covariance = b.where(textured, together, b.float(0))
+    const covariance = b.where(textured, b.relu(covXY), b.float(0))
 
     // Rows past the end of the picture count as flat, and are left out where flat ones are summed.
     const inside = insideRows(b, index, size)
@@ -152,11 +173,19 @@ function vifScale(g, ref, dist, scale, factor) {
     if (next === undefined) return [row]
     const p = next.length >> 1
     const shrink = (value) => {
-      const band = scaled(next, 256 / 65536)
-      const rows = { outRows: ROWS / 2, first: pad - p, step: 2, bias: [0.5] }
-      const half = b.floor(vertical(b, value, [band], rows))
-      const kernel = [...new Array(pad - p).fill(0), ...scaled(next, 1 / 65536)]
-      return b.floor(horizontal(b, half, kernel, ROWS / 2, { step: 2, bias: 0.5 }))
+      const { rounded } = roundedRows(b, value, whole, (part, factor, bias) =>
+        vertical(b, part, [scaled(next, factor)], {
+          ...{ outRows: ROWS / 2, first: pad - p, step: 2 },
+          bias: [bias],
+        }),
+      )
+      // Counted in 256ths of what the rows are in.
+      const rows = b.mul(rounded, b.float(1 / 256))
+      const kernel = [...new Array(pad - p).fill(0), ...next]
+      const both = roundedRows(b, rows, false, (part, factor, bias) =>
+        horizontal(b, part, scaled(kernel, factor), ROWS / 2, { step: 2, bias }),
+      )
+      return b.add(both.rounded, b.mul(middle, b.float(256)))
     }
     return [row, shrink(x), shrink(y)]
   })
@@ -242,13 +271,10 @@ function wavelet(g, x, level, factor, unit) {
   return { a, v, h, d, height, width }
 }
 
-function cubeSum(g, x) {
-  return g.sum(g.mul(g.mul(x, x), x), [0, 1, 2, 3])
-}
-
-/** Σ over bands of (Σ|x|³)^⅓ + (area/32)^⅓; gives [1]. */
+/** Σ over bands of (Σ cubes)^⅓ + (area/32)^⅓; gives [1]. */
 function cubeNorm(g, planes, floorTerm) {
-  const sums = g.concat(0, ...planes.map((plane) => g.reshape(cubeSum(g, plane), g.long(1))))
+  const total = (plane) => g.reshape(g.sum(plane, [0, 1, 2, 3]), g.long(1))
+  const sums = g.concat(0, ...planes.map(total))
   return g.sum(g.add(g.op('Pow', [sums, g.float(1 / 3)]), floorTerm), [0], true)
 }
 
@@ -290,11 +316,16 @@ function admLevel(g, ref, dist, level, unit) {
     const negative = g.op('Less', [band.o, g.float(0)])
     const signed = g.where(negative, g.float(-band.weight), g.float(band.weight))
     const change = g.mul(band.t, signed)
-    return { bound: g.mul(band.o, signed), change, positive: g.relu(change) }
+    return { ...band, bound: g.mul(band.o, signed), change, positive: g.relu(change) }
   })
+  const [denSteps, numSteps] = SQUARE_STEPS[level] ?? []
   const den = cubeNorm(
     g,
-    bands.map(({ bound }) => crop(bound)),
+    denSteps === undefined
+      ? bands.map(({ bound }) => cube(g, crop(bound)))
+      : bands.map(({ o: band, weight }) =>
+          g.mul(cube(g, g.abs(crop(band)), denSteps, 1), g.float(weight ** 3)),
+        ),
     floorTerm,
   )
   const padStart = g.concat(0, g.long(0, 0), atBorder, g.long(0, 0, 0, 0))
@@ -310,7 +341,8 @@ function admLevel(g, ref, dist, level, unit) {
     const mask = Array.from({ length: 9 }, (_, i) => (i === 4 ? 1 / 15 : 1 / 30))
     const threshold = g.conv(bordered, mask, [1, 1, 3, 3])
     const visible = restored.map((plane) => g.relu(g.sub(crop(plane), threshold)))
-    return cubeNorm(g, visible, floorTerm)
+    const cubes = visible.map((plane) => cube(g, plane, numSteps, 0.5))
+    return cubeNorm(g, cubes, floorTerm)
   })
   return { nums, den }
 }
@@ -324,7 +356,8 @@ function adm(g, ref, dist, factor) {
     )
     pictures = bands.map(({ a, height }) => {
       const rows = g.slice(a, g.long(0), height, [2])
-      return g.op('Transpose', [rows], { perm: [0n, 2n, 1n, 3n] })
+      const next = level === 0 ? g.sub(rows, middleOf(g, rows, [2, 3])) : rows
+      return g.op('Transpose', [next], { perm: [0n, 2n, 1n, 3n] })
     })
     return admLevel(g, ...bands, level, level === 0 ? 1 / 64 : 1)
   })
