@@ -15,6 +15,7 @@ export { FrameWriter, type WriteFramesOptions, writeFrames } from './frame-write
 export { FrameReader, type RawFrame, type ReadFramesOptions, readFrames } from './frames.js'
 export { type Gpu, type GpuPlace, GpuPlaces, parseGpus, readGpus } from './gpus.js'
 export { fileUrl, hostileInput, MAX_ALLOC_BYTES, MAX_PIXELS } from './hostile.js'
+export { listPackets, type Packet } from './packets.js'
 export { frameBytes, PIXEL_FORMATS, type PixelFormat } from './pixel-format.js'
 export { type ProbeOptions, probe, probeVideo } from './probe.js'
 export { type ProcessOptions, type RunOptions, runProcess, startProcess } from './process.js'

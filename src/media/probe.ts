@@ -139,19 +139,16 @@ export async function probeVideo(
   return { ...info, video: info.video }
 }
 
-async function runProbe(file: string, options: ProbeOptions): Promise<unknown> {
+/** Asks ffprobe about a file of unknown origin; `asked` says what to show. Throws MediaError. */
+export async function runFfprobe(
+  file: string,
+  asked: readonly string[],
+  options: MediaCallOptions,
+): Promise<string> {
   const timeoutMs = options.timeoutMs ?? 30_000
   const args = [
-    '-hide_banner',
-    '-loglevel',
-    'error',
-    ...GLOBAL_FLAGS,
-    '-count_packets',
-    '-print_format',
-    'json',
-    '-show_entries',
-    SHOWN,
-    ...hostileInput(file),
+    ...['-hide_banner', '-loglevel', 'error', ...GLOBAL_FLAGS],
+    ...[...asked, ...hostileInput(file)],
   ]
   const line = await confine(options.ffprobePath ?? 'ffprobe', args, {
     mode: options.sandbox ?? 'auto',
@@ -167,7 +164,17 @@ async function runProbe(file: string, options: ProbeOptions): Promise<unknown> {
       signal: options.signal,
       timeoutMs,
     })
-    return JSON.parse(stdout.toString('utf8'))
+    return stdout.toString('utf8')
+  } catch (error) {
+    throw unreadable(error, file)
+  }
+}
+
+async function runProbe(file: string, options: ProbeOptions): Promise<unknown> {
+  const asked = ['-count_packets', '-print_format', 'json', '-show_entries', SHOWN]
+  const text = await runFfprobe(file, asked, options)
+  try {
+    return JSON.parse(text)
   } catch (error) {
     if (error instanceof SyntaxError) {
       throw new MediaError(
@@ -176,7 +183,7 @@ async function runProbe(file: string, options: ProbeOptions): Promise<unknown> {
         { cause: error },
       )
     }
-    throw unreadable(error, file)
+    throw error
   }
 }
 

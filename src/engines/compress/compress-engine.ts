@@ -9,7 +9,7 @@ import { EncoderShelf } from './choose-encoder.js'
 import { workingCopy } from './copies.js'
 import type { Effort, Encoder } from './encoders.js'
 import { type FindOptions, type Found, findCrf } from './find-crf.js'
-import { Lab, type LabOptions } from './lab.js'
+import { Lab, type LabOptions, pooled } from './lab.js'
 import { ProbeMemory } from './memory.js'
 import { pool, type QualityMeter } from './meter.js'
 import { chunkRanges, cutSample, sampleWindows } from './pieces.js'
@@ -18,6 +18,7 @@ import { type CrfModel, featuresOf, loadCrfModel, negAt, predictStart } from './
 import { findScenes } from './scenes.js'
 import { type SearchGoal, slopeOf } from './search.js'
 import { checkSource, type Source } from './source.js'
+import { Splicer } from './splice.js'
 
 export interface CompressEngineOptions {
   readonly meter: QualityMeter
@@ -244,6 +245,10 @@ async function solve(task: Task): Promise<Answer> {
   return search(task, goal, key)
 }
 
+/** A capped rate is spread over the whole; and packets are joined at even times. */
+const mayBeSpliced = ({ source, settings, chunks }: LabOptions): boolean =>
+  source.video.evenlySpaced && settings.capKbps === undefined && chunks === undefined
+
 async function search(
   { lab, find, memory }: Task,
   goal: SearchGoal,
@@ -251,9 +256,18 @@ async function search(
   maxEncodes = MAX_ENCODES,
 ): Promise<Answer> {
   const whole = new Lab(lab)
-  const found = await findCrf(whole, { ...find, maxEncodes, goal })
+  const splicer = mayBeSpliced(lab) ? new Splicer(whole, goal.target) : undefined
+  const options = { ...find, maxEncodes, goal }
+  const isClose = (tolerance: number) => splicer?.isClose(tolerance) ?? Promise.resolve(false)
+  let found = await findCrf(whole, { ...options, isClose })
+  const spliced = find.mayTake(whole.measureMs) ? await splicer?.beat(found.candidate) : undefined
+  if (spliced === undefined) found = await findCrf(whole, options)
   memory.keep(key, goal, found)
-  return { ...found, scenes: 1, encodes: whole.encodes, probeMs: whole.probeMs }
+  const known = { ...found, encodes: whole.encodes, probeMs: whole.probeMs }
+  if (spliced === undefined) return { ...known, scenes: 1 }
+  const { candidate, parts } = spliced
+  const quality = pooled(candidate.measured.get(1) ?? {}, lab.objective)
+  return { ...known, candidate, quality, passed: true, scenes: parts }
 }
 
 async function solveBySample(task: Task, goal: SearchGoal, key: string): Promise<Answer> {
@@ -278,7 +292,8 @@ async function solveBySample(task: Task, goal: SearchGoal, key: string): Promise
 async function better(task: Task, answer: Answer): Promise<Answer> {
   const { params, lab, find, model, analysis } = task
   if (params.effort !== undefined || params.budgetMs === undefined) return answer
-  if (!answer.passed || answer.scenes > 1 || lab.settings.effort !== 'normal') return answer
+  if (!answer.passed || params.goal === 'worst-scene' || lab.settings.effort !== 'normal')
+    return answer
   if (!find.mayTake(2 * THOROUGH_FACTOR * answer.probeMs)) return answer
   const efforts = model.encoders[lab.encoder.name]?.efforts
   const goal = goalFor(task, analysis.facts)

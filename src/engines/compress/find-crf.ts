@@ -14,6 +14,8 @@ export interface FindOptions {
   readonly maxEncodes: number
   /** Larger files break the rate cap, however good they are. */
   readonly maxSizeBytes?: number | undefined
+  /** Whether the encodes made so far will do together, within so much above the target: ends the search. */
+  readonly isClose?: ((tolerance: number) => Promise<boolean>) | undefined
 }
 
 export interface Found {
@@ -26,7 +28,7 @@ export interface Found {
 }
 
 /** A score of the whole clip, lowered below the target when the gain over NEG is suspicious. */
-function judged(lab: Lab, candidate: Candidate, target: number): number | undefined {
+export function judged(lab: Lab, candidate: Candidate, target: number): number | undefined {
   const whole = candidate.measured.get(1)
   if (whole === undefined) return undefined
   const quality = pooled(whole, lab.options.objective)
@@ -60,8 +62,10 @@ export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
       await lab.complete(ended.candidate.crf)
       continue
     }
+    if (await options.isClose?.(goal.tolerance / 2)) return finish(lab, points, options)
     if (points.length > 0 && (isEnough(lab, options) || !mayTake(lab.probeMs))) {
       const ended = finish(lab, points, options)
+      if (await options.isClose?.(Number.POSITIVE_INFINITY)) return ended
       if (mayTake(lab.measureMs)) await lab.complete(ended.candidate.crf)
       return finish(lab, knownPoints(lab, options), options)
     }

@@ -7,35 +7,12 @@ import { pool } from '#src/engines/compress/meter.js'
 import { encodeInChunks } from '#src/engines/compress/pieces.js'
 import { must } from '#src/lib/errors.js'
 import { probeVideo } from '#src/media/index.js'
-import { ffmpeg, makeClip, soundChecksum, tempFolder } from '../../support/clips.js'
+import { frameTimes, makeClip, soundChecksum, tempFolder, twoScenes } from '../../support/clips.js'
 import { PsnrMeter } from '../../support/psnr-meter.js'
 
 const signal = new AbortController().signal
 const meter = new PsnrMeter()
 const engine = new CompressEngine({ meter })
-
-/** A clip of two scenes, one flat and one busy, with a cut at frame 12 of 24, and sound. */
-async function twoScenes(folder: string): Promise<string> {
-  const path = join(folder, 'in.mp4')
-  await ffmpeg(
-    ...['-f', 'lavfi', '-i', 'color=c=0x203040:size=160x96:rate=25:duration=0.48'],
-    ...['-f', 'lavfi', '-i', 'mandelbrot=size=160x96:rate=25'],
-    ...['-f', 'lavfi', '-i', 'sine=frequency=440:duration=0.96'],
-    ...['-filter_complex', '[0:v]noise=alls=6:allf=t[a];[a][1:v]concat[v]'],
-    ...['-map', '[v]', '-map', '2:a', '-frames:v', '24', '-pix_fmt', 'yuv420p'],
-    ...['-c:v', 'libx264', '-preset', 'ultrafast', '-crf', '8', '-c:a', 'aac', path],
-  )
-  return path
-}
-
-/** Presentation times of all frames in time base ticks, as a decoder gives them. */
-async function times(path: string): Promise<readonly number[]> {
-  const listing = await ffmpeg('-i', path, '-map', '0:v', '-f', 'framecrc', '-')
-  return listing
-    .split('\n')
-    .filter((line) => /^\d/.test(line))
-    .map((line) => Number(line.split(',')[2]))
-}
 
 for (const codec of ['h264', 'hevc', 'av1'] as const) {
   test(`${codec}: each scene meets the threshold, and the joined file has no seam`, async (t) => {
@@ -61,7 +38,7 @@ for (const codec of ['h264', 'hevc', 'av1'] as const) {
       const quality = pool(scene, 'harmonic')
       assert.ok(quality >= 60, `a scene has ${quality}`)
     }
-    const ticks = await times(result.path)
+    const ticks = await frameTimes(result.path)
     assert.deepEqual(
       ticks,
       ticks.map((_, i) => i * must(ticks[1], 'second frame')),
@@ -99,7 +76,7 @@ test('chunks encoded side by side give every frame once, in order', async (t) =>
     neg.every((quality) => quality > 40),
     'a frame in the wrong place would differ more',
   )
-  assert.equal((await times(output)).length, 45)
+  assert.equal((await frameTimes(output)).length, 45)
 })
 
 test('a long clip is tried on a sample before the whole', async (t) => {
