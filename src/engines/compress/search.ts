@@ -81,6 +81,8 @@ export function nextStep(points: readonly Point[], goal: SearchGoal): SearchStep
 const AIM = 0.25
 /** Share of the way from the nearest point by which a guess may be off. */
 const DOUBT = 0.15
+/** What a guess may be off however near it is, in ln(101 − quality): quality is not smooth in CRF. */
+const LEAST_DOUBT = 0.01
 
 function estimate(
   sorted: readonly Point[],
@@ -90,6 +92,7 @@ function estimate(
 ): number {
   // A little above the target: a miss by a hair costs a whole probe, a little too good costs bytes.
   const aim = bend(goal.target + goal.tolerance * AIM)
+  const last = sorted.length + 1 === goal.usual
   const oneSided = pass === undefined || fail === undefined
   const far = (point: Point) => Math.abs(bend(point.quality) - aim)
   const byNearness = [...sorted].sort((a, b) => far(a) - far(b))
@@ -101,12 +104,14 @@ function estimate(
   if (oneSided) {
     const expected = goal.slope(near)
     // What lies ahead is steeper or flatter than what lies behind: between what was seen and the usual.
-    return guess(seen > 1e-4 ? Math.sqrt(seen * expected) : expected)
+    const slope = seen > 1e-4 ? Math.sqrt(seen * expected) : expected
+    return guess(slope) - (last && fail !== undefined ? LEAST_DOUBT / slope : 0)
   }
   const local = guess(seen)
   const between = local > pass.crf && local < fail.crf ? local : guess(steepness(pass, fail))
-  if (sorted.length + 1 !== goal.usual) return between
-  return between - DOUBT * Math.abs(between - near.crf)
+  if (!last) return between
+  const slope = steepness(pass, fail)
+  return between - Math.max(DOUBT * Math.abs(between - near.crf), LEAST_DOUBT / slope)
 }
 
 /** Growth of ln(101 − quality) per CRF between the outermost points; `otherwise` when they tell none. */
