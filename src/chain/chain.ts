@@ -3,6 +3,7 @@ import { type Clock, SystemClock } from '../lib/clock.js'
 import { type Logger, silentLog } from '../lib/log.js'
 import { type Rng, SystemRng } from '../lib/rng.js'
 import { toRao, toUid, type Uid } from '../protocol/units.js'
+import { decodeAddress } from '../wallet/index.js'
 import { Connection, type ConnectOptions, parse } from './connection.js'
 import { blocksUntilNextEpoch, epochIndex } from './epoch.js'
 import { readHyperparameters, readSchedule } from './hyperparameters.js'
@@ -149,12 +150,14 @@ export function createChain(options: ChainOptions): Chain {
         const pairs = parse(row, stored, 'the weights')
         return new Map(pairs.map(([to, value]): [Uid, number] => [toUid(to), value]))
       }),
-    balance: (address, call = {}) =>
-      read('balance', call, async (link, head, request) => {
-        const wanted = { account: ['System', 'Account', address] } as const
+    balance: async (address, call = {}) => {
+      const key = decodeAddress(address)
+      return read('balance', call, async (link, head, request) => {
+        const wanted = { account: ['System', 'Account', key] } as const
         const stored = await link.read(head.hash, wanted, request)
         return toRao(parse(account, stored.account, 'the account').data.free)
-      }),
+      })
+    },
     serveAxon: (signer, request, call = {}) => serveAxon(session, submitter, signer, request, call),
     setWeights: async (signer, request, call = {}) => {
       await read('head', call, async (_link, head) => head)

@@ -40,12 +40,10 @@ export class Session {
     options: CallOptions,
     task: (connection: Connection, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const tried = new Set<string>()
     try {
       return await within(this.clock, this.#timeoutMs, what, options.signal, async (signal) => {
         for (;;) {
           const connection = await this.#uplink.link(signal)
-          tried.add(connection.endpoint)
           try {
             return await task(connection, signal)
           } catch (error) {
@@ -58,9 +56,11 @@ export class Session {
       })
     } catch (error) {
       if (error instanceof ChainError && error.code === 'CHAIN_TIMEOUT') {
+        const troubles = this.#uplink.troubles
         throw new ChainError(
-          { code: 'CHAIN_UNREACHABLE', endpoints: [...tried] },
-          `${what}: no chain endpoint answered within ${this.#timeoutMs} ms`,
+          { code: 'CHAIN_UNREACHABLE', endpoints: troubles.map(([endpoint]) => endpoint) },
+          `${what}: no chain endpoint answered within ${this.#timeoutMs} ms (` +
+            `${troubles.map(([endpoint, trouble]) => `${endpoint}: ${trouble}`).join('; ')})`,
           { cause: error, retryable: true },
         )
       }

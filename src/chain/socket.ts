@@ -247,9 +247,10 @@ function disconnected(
   status?: number,
   cause?: unknown,
 ): ChainError {
+  const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : ''
   return new ChainError(
     { code: 'CHAIN_DISCONNECTED', endpoint, ...(status === undefined ? {} : { status }) },
-    `the connection to ${endpoint} ${what}`,
+    `the connection to ${endpoint} ${what}${reason}`,
     { cause, retryable: true },
   )
 }

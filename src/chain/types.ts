@@ -141,6 +141,7 @@ export interface Chain {
   epoch(netuid: Netuid, options?: CallOptions): Promise<EpochInfo>
   /** Weights last set on chain by `uid`, u16 values. */
   weights(netuid: Netuid, uid: Uid, options?: CallOptions): Promise<ReadonlyMap<Uid, number>>
+  /** @throws WalletError WALLET_ADDRESS_INVALID */
   balance(address: string, options?: CallOptions): Promise<Rao>
   serveAxon(signer: Signer, request: ServeRequest, options?: CallOptions): Promise<Submission>
   /**

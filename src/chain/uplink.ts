@@ -67,6 +67,8 @@ interface EndpointState {
   failures: number
   /** On the monotonic clock; not tried earlier. */
   notBefore: number
+  /** Why it was last left or not taken. */
+  trouble: string
 }
 
 /**
@@ -96,7 +98,12 @@ export class Uplink<L extends Link> {
 
   constructor(options: UplinkOptions<L>) {
     this.#options = options
-    this.#states = options.endpoints.map((endpoint) => ({ endpoint, failures: 0, notBefore: 0 }))
+    this.#states = options.endpoints.map((endpoint) => ({
+      endpoint,
+      failures: 0,
+      notBefore: 0,
+      trouble: 'not tried yet',
+    }))
     this.#genesis = options.genesisHash
     this.#ready.promise.catch(() => undefined)
   }
@@ -120,6 +127,11 @@ export class Uplink<L extends Link> {
   /** The connection at this moment, if any. */
   get current(): L | undefined {
     return this.#link
+  }
+
+  /** Each endpoint and why it was last left or not taken. */
+  get troubles(): readonly (readonly [endpoint: string, trouble: string])[] {
+    return this.#states.map(({ endpoint, trouble }) => [endpoint, trouble])
   }
 
   /** Tells that calls on `link` time out: it is left without waiting for the watchdog. */
@@ -154,7 +166,7 @@ export class Uplink<L extends Link> {
       if (reason === undefined) return
       metrics?.endpointsLeft.inc({ reason })
       log.warn({ event: 'endpoint.left', endpoint: link.endpoint, reason }, 'left a chain endpoint')
-      this.#postpone(link.endpoint)
+      this.#postpone(link.endpoint, reason)
     }
   }
 
@@ -270,7 +282,7 @@ export class Uplink<L extends Link> {
           { event: 'endpoint.refused', endpoint: eligible.endpoint, reason: refusal },
           'a chain endpoint is not usable now',
         )
-        this.#postpone(eligible.endpoint)
+        this.#postpone(eligible.endpoint, refusal)
       } catch (error) {
         if (signal.aborted) return undefined
         tried.failed.add(eligible.endpoint)
@@ -278,7 +290,7 @@ export class Uplink<L extends Link> {
           { event: 'endpoint.failed', endpoint: eligible.endpoint, reason: describeError(error) },
           'a chain endpoint could not be reached',
         )
-        this.#postpone(eligible.endpoint, isThrottled(error))
+        this.#postpone(eligible.endpoint, describeError(error), isThrottled(error))
       }
     }
     return undefined
@@ -326,10 +338,11 @@ export class Uplink<L extends Link> {
     return true
   }
 
-  #postpone(endpoint: string, throttled = false): void {
+  #postpone(endpoint: string, trouble: string, throttled = false): void {
     const state = this.#states.find((item) => item.endpoint === endpoint)
     if (state === undefined) return
     state.failures += 1
+    state.trouble = trouble
     const policy = throttled ? THROTTLED : (this.#options.backoff ?? BACKOFF)
     const delayMs = retryDelayMs(policy, state.failures, this.#options.rng.float())
     state.notBefore = this.#options.clock.monotonic() + delayMs

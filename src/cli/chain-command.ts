@@ -47,12 +47,15 @@ export function networkOf(config: Config) {
   return resolveNetwork(endpoints?.join(',') ?? config['subtensor.network'])
 }
 
+/** Somebody waits at the terminal; a first connection to a far node takes seconds. */
+const PATIENCE_MS = 30_000
+
 /** Runs with a chain client and closes it. */
 export async function withChain(
   config: Config,
   run: (chain: Chain) => Promise<number>,
 ): Promise<number> {
-  const chain = createChain(networkOf(config))
+  const chain = createChain({ ...networkOf(config), operationTimeoutMs: PATIENCE_MS })
   try {
     return await run(chain)
   } finally {

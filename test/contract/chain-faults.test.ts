@@ -109,7 +109,10 @@ describe('losing endpoints', () => {
     await using patient = clientOf([net], { endpoints: [only.url] })
     await patient.head()
     only.mode = 'refuse'
-    await assert.rejects(chain.hyperparameters(netuid), { code: 'CHAIN_UNREACHABLE' })
+    await assert.rejects(chain.hyperparameters(netuid), {
+      code: 'CHAIN_UNREACHABLE',
+      message: new RegExp(`${only.url}: CHAIN_DISCONNECTED: the connection .* failed`),
+    })
     const abort = new AbortController()
     const aborted = assert.rejects(chain.metagraph(netuid, { signal: abort.signal }), /enough/)
     abort.abort(new Error('enough'))

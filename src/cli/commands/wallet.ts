@@ -1,4 +1,4 @@
-import { createDevWallet, loadColdkeypub, loadHotkey } from '../../wallet/index.js'
+import { createDevWallet, loadColdkeypub, loadHotkey, signerFromUri } from '../../wallet/index.js'
 import { formatTao, networkOf, parseWords, toJson, usage, withChain } from '../chain-command.js'
 import type { Command, CommandIo } from '../command.js'
 
@@ -11,7 +11,7 @@ export const command: Command = {
        subreel wallet dev create [--coldkey //NAME] [--hotkey //NAME] [--json] [settings]
 
 show     addresses of wallet.name and wallet.hotkey, from their files
-balance  free balance of the coldkey, or of an address
+balance  free balance of the coldkey, or of an address (on a local network also //NAME)
 dev      writes unencrypted keys: for local networks and tests only`,
 
   async run(argv, io) {
@@ -50,7 +50,10 @@ async function show(words: Words, io: CommandIo): Promise<number> {
 }
 
 async function balance(words: Words, given: string | undefined, io: CommandIo): Promise<number> {
-  const address = given ?? (await loadColdkeypub(locationOf(words)))
+  const where = locationOf(words)
+  const key = given ?? (where.name.startsWith('//') ? where.name : await loadColdkeypub(where))
+  const chainEndpoint = networkOf(words.config).endpoints[0] ?? ''
+  const address = key.startsWith('//') ? signerFromUri(key, { chainEndpoint }).address : key
   return withChain(words.config, async (chain) => {
     const rao = await chain.balance(address, { signal: io.signal })
     if (words.switches.has('--json')) io.out(toJson({ address, rao }))

@@ -50,6 +50,7 @@ Reads this validator's ledger (its database, neuron.data_dir) and the chain. Sen
         netuid,
         hotkey: address,
         uid: neuron?.uid,
+        validatorPermit: neuron?.validatorPermit,
         block: epoch.block,
         epoch: epoch.index,
         blocksUntilNextEpoch: epoch.blocksUntilNext,
@@ -73,6 +74,7 @@ Reads this validator's ledger (its database, neuron.data_dir) and the chain. Sen
       io.out(
         `block ${epoch.block}, epoch ${epoch.index}, next epoch in ${epoch.blocksUntilNext} blocks`,
       )
+      if (!neuron.validatorPermit) io.out('no validator permit: weights would be refused')
       io.out(
         opensAt > epoch.block
           ? `weights may be set from block ${opensAt}, in about ${seconds} s`
