@@ -1,7 +1,7 @@
 /** Epoch arithmetic, pure. Blocks and epochs are plain numbers here; times are unix seconds. */
 
 /** drand quicknet: round r is published at `genesis + (r - 1) * period`, in unix seconds. */
-export const QUICKNET_GENESIS = 1_692_803_367
+const QUICKNET_GENESIS = 1_692_803_367
 export const QUICKNET_PERIOD_SECONDS = 3
 
 /** Blocks after the reveal block at which the round falls, so that it is published when needed. */

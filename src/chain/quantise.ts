@@ -47,7 +47,7 @@ const uniform = (length: number) => new Array<number>(length).fill(1 / length)
  * (bittensor 10.5 `utils/weight_utils.py` normalize_max_weight). A limit that cannot be met gives
  * the uniform vector.
  */
-export function clipShares(weights: readonly number[], limit: number): number[] {
+function clipShares(weights: readonly number[], limit: number): number[] {
   const epsilon = 1e-7
   const total = sum(weights)
   const n = weights.length

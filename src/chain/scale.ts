@@ -34,7 +34,7 @@ export function vecU16(values: readonly number[]): Uint8Array {
   return concatBytes(compact(values.length), ...values.map(u16le))
 }
 
-export function vecBytes(bytes: Uint8Array): Uint8Array {
+function vecBytes(bytes: Uint8Array): Uint8Array {
   return concatBytes(compact(bytes.length), bytes)
 }
 

@@ -75,7 +75,7 @@ export const DEV_ACCOUNTS: readonly KeyName[] = [
 ]
 
 /** The account id behind a key name. @throws DevnetError DEVNET_OPTION_INVALID */
-export function accountOf(name: KeyName): AccountId {
+function accountOf(name: KeyName): AccountId {
   try {
     const key = name.startsWith('//') ? signerFromUri(name).publicKey : decodeAddress(name)
     return toHex(key)

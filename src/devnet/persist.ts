@@ -36,7 +36,7 @@ const schema = z.object({
 })
 
 /** Writes beside the file and renames: a crash leaves the old one or the new one. */
-export async function saveSnapshot(path: string, snapshot: Snapshot): Promise<void> {
+async function saveSnapshot(path: string, snapshot: Snapshot): Promise<void> {
   const text = JSON.stringify({
     format: 1,
     finalized: snapshot.finalized,

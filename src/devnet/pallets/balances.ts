@@ -8,7 +8,7 @@ export const freeBalance = (state: View, who: AccountId): bigint =>
   state.read(System.Account, who).data.free
 
 /** Sets the free balance; the account exists from then on. */
-export function setFree(state: View, who: AccountId, free: bigint): void {
+function setFree(state: View, who: AccountId, free: bigint): void {
   const account = state.read(System.Account, who)
   state.write(System.Account, [who], {
     ...account,

@@ -9,7 +9,7 @@ const MAX_TEMPO = 50_400n
 const stateful = ({ runtime }: Context): boolean => runtime.model >= 425
 
 /** Whether the subnet's epoch is due in the block being made. */
-export function epochDue(context: Context, netuid: number): boolean {
+function epochDue(context: Context, netuid: number): boolean {
   const { state, block } = context
   const tempo = state.read(Subtensor.Tempo, netuid)
   if (tempo === 0) return false

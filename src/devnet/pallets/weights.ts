@@ -76,7 +76,7 @@ export function applyWeights(context: Context, who: AccountId, args: WeightsArgs
 }
 
 /** Scales a vector so that its largest value is 65535, rounding down. */
-export function maxUpscale(values: readonly number[]): number[] {
+function maxUpscale(values: readonly number[]): number[] {
   const max = Math.max(0, ...values)
   if (max === 0 || max === U16_MAX) return [...values]
   return values.map((value) => Math.round((value * U16_MAX) / max))

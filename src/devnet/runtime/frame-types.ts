@@ -80,7 +80,7 @@ export const weight = struct('sp_weights::weight_v2::Weight', {
   proof_size: u64c,
 })
 
-export const dispatchClass = enumOf(
+const dispatchClass = enumOf(
   'frame_support::dispatch::DispatchClass',
   plainVariants('Normal', 'Operational', 'Mandatory'),
 )
@@ -133,15 +133,6 @@ export const dispatchError = enumOf('sp_runtime::DispatchError', [
   variant('Unavailable', 12),
   variant('RootNotAllowed', 13),
 ])
-
-export const dispatchResult = enumOf(
-  'Result',
-  [variant('Ok', 0, unit), variant('Err', 1, dispatchError)],
-  [
-    { name: 'T', type: unit },
-    { name: 'E', type: dispatchError },
-  ],
-)
 
 export const phase = enumOf('frame_system::Phase', [
   variant('ApplyExtrinsic', 0, u32),

@@ -28,7 +28,7 @@ import {
 const nameBytes = vec(compact(u8))
 
 /** What a metagraph and `DynamicInfo` both tell of the subnet's pool and emission. */
-export const marketFields = {
+const marketFields = {
   alpha_in: u64c,
   alpha_out: u64c,
   tao_in: u64c,

@@ -5,7 +5,7 @@ import { blake2, item, optional, palletStorage, twox64 } from './storage.js'
 const ZERO_HASH = `0x${'00'.repeat(32)}`
 /** The flag that says that holds and freezes are kept the new way. */
 const NEW_LOGIC = 1n << 127n
-export const EMPTY_DATA = { free: 0n, reserved: 0n, frozen: 0n, flags: NEW_LOGIC }
+const EMPTY_DATA = { free: 0n, reserved: 0n, frozen: 0n, flags: NEW_LOGIC }
 const EMPTY_ACCOUNT = { nonce: 0, consumers: 0, providers: 0, sufficients: 0, data: EMPTY_DATA }
 
 /** 1.0 as a FixedU128. */

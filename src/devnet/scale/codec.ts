@@ -1,5 +1,5 @@
 import { DevnetError } from '../errors.js'
-import { fromHex, Reader, toHex, Writer } from './bytes.js'
+import { Reader, toHex, Writer } from './bytes.js'
 
 export const PRIMITIVES = [
   'bool',
@@ -77,12 +77,12 @@ function primitive<T>(
   return { shape: { kind: 'primitive', primitive: name }, minBytes, encode, decode }
 }
 
-const small = (name: Primitive, bytes: number, signed = false): Codec<number> =>
+const small = (name: Primitive, bytes: number): Codec<number> =>
   primitive(
     name,
     bytes,
     (value, out) => out.int(BigInt(value), bytes),
-    (input) => Number(input.int(bytes, signed)),
+    (input) => Number(input.int(bytes, false)),
   )
 
 const large = (name: Primitive, bytes: number, signed = false): Codec<bigint> =>
@@ -96,7 +96,6 @@ const large = (name: Primitive, bytes: number, signed = false): Codec<bigint> =>
 export const u8 = small('u8', 1)
 export const u16 = small('u16', 2)
 export const u32 = small('u32', 4)
-export const i16 = small('i16', 2, true)
 export const u64 = large('u64', 8)
 export const u128 = large('u128', 16)
 export const i64 = large('i64', 8, true)
@@ -319,4 +318,3 @@ export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
 export const decode = <T>(codec: Codec<T>, data: Uint8Array): T => codec.decode(new Reader(data))
 
 export const encodeHex = <T>(codec: Codec<T>, value: T): string => toHex(encode(codec, value))
-export const decodeHex = <T>(codec: Codec<T>, hex: string): T => decode(codec, fromHex(hex))
