@@ -121,17 +121,6 @@ describe('a miner with ComfyUI', () => {
     return outcome.response
   }
 
-  /** Sends a task until it is taken: a miner may have no room for a moment, and says so. */
-  async function taken(request: RequestInput<typeof VideoTask>) {
-    for (let i = 0; i < 20; i += 1) {
-      const answer = await send(request)
-      if (answer.status_code !== 500) return answer
-      console.log(`not taken: ${answer.error}`)
-      await new Promise((resolve) => setTimeout(resolve, 500))
-    }
-    return assert.fail('never taken')
-  }
-
   /** Asks for a task's status until it has ended; every progress seen on the way. */
   async function follow(task_id: string) {
     const progress: number[] = []
@@ -245,7 +234,7 @@ describe('a miner with ComfyUI', () => {
   it('shows a running task to whoever has its credential, and to nobody else', async () => {
     const task_id = randomUUID()
     const upload_url = `${uploads.origin}/${task_id}`
-    const answer = await taken({ task_id, workflow_params: workflow(6), upload_url })
+    const answer = await send({ task_id, workflow_params: workflow(6), upload_url })
     assert.deepEqual(brief(answer), [200, ''])
     assert.equal(answer.proxy_comfy_port, target.port + 1)
     assert.equal(answer.proxy_comfy_url.startsWith(`ws://127.0.0.1:${target.port + 1}/`), true)

@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { createDendrite, type Dendrite, type Target } from '#src/dendrite/index.js'
 import { signerFromUri } from '#src/wallet/index.js'
-import { freePort } from './ports.js'
+import { freeNeighbours } from './ports.js'
 
 const SCRIPT = fileURLToPath(new URL('./miner-process.js', import.meta.url))
 
@@ -180,9 +180,10 @@ export class ClipServer {
 
 export const FIXTURES = fileURLToPath(new URL('../../../test/fixtures/media', import.meta.url))
 
-/** Where a test miner listens. */
+/** Where a miner may listen; it takes the two ports above for those who watch their tasks. */
 export async function minerTarget(): Promise<Target> {
-  return { hotkey: signerFromUri('//Alice').address, ip: '127.0.0.1', port: await freePort() }
+  const port = await freeNeighbours(3)
+  return { hotkey: signerFromUri('//Alice').address, ip: '127.0.0.1', port }
 }
 
 export const caller = (uri: string): Dendrite =>

@@ -10,6 +10,26 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
+/**
+ * The first of `count` neighbouring free ports. Below those that the system hands out by itself: there, the
+ * neighbour of a free port is often some connection's.
+ */
+export async function freeNeighbours(count: number): Promise<number> {
+  for (;;) {
+    const first = 20_000 + Math.floor(Math.random() * 10_000)
+    const free = Array.from({ length: count }, (_, i) => isFree(first + i))
+    if ((await Promise.all(free)).every(Boolean)) return first
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
 /** Several distinct free ports. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>()
