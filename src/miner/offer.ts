@@ -12,6 +12,11 @@ const TASKS = {
 
 export type TaskName = keyof typeof TASKS
 
+/** What a kind of work is called outside. */
+export const TASK_NAMES = Object.fromEntries(
+  Object.entries(TASKS).map(([name, { kind }]) => [kind, name]),
+) as Record<JobKind, TaskName>
+
 /** What this miner does: told to validators, and the limit of what it takes. */
 export class Offer {
   readonly kinds: ReadonlySet<JobKind>

@@ -105,6 +105,9 @@ describe('a generation task at a miner', () => {
       [await full.hasRoom(miner, signal), await full.supports(miner, signal)],
       [false, false],
     )
+    const lanes = { compression: {}, generation: { available: false } }
+    const busy = clientOf({ MinerCapacity: () => ({ available: true, lanes }) })
+    assert.equal(await busy.hasRoom(miner, signal), false, 'room for other work is no room')
     assert.deepEqual(
       [await clientOf({}).hasRoom(miner, signal), await clientOf({}).supports(miner, signal)],
       [true, undefined],

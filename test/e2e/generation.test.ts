@@ -141,7 +141,10 @@ describe('a miner with ComfyUI', () => {
     assert.ok(support.ok && support.response.supports_comfy)
     const capacity = await bob.call(target, MinerCapacity, {})
     assert.ok(capacity.ok && capacity.response.available)
-    assert.equal(capacity.response.max_concurrent_tasks, 2, 'one lane each')
+    const { lanes, ...together } = capacity.response
+    assert.deepEqual(Object.keys(lanes ?? {}).sort(), ['compression', 'generation'])
+    assert.deepEqual(together, lanes?.generation, 'who reads no lanes wants to know of generation')
+    assert.equal(together.max_concurrent_tasks, 1)
   })
 
   it('runs a workflow, uploads a package that plays, and says how it goes', async () => {

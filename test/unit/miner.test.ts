@@ -138,7 +138,7 @@ describe('miner', () => {
     assert.equal(chooseSlots([]), 1)
   })
 
-  it('adds its lanes up to one capacity', () => {
+  it('says how much room each kind of work has, and how much generation has to who asks no further', () => {
     const lane = {
       available: true,
       active: 1,
@@ -147,12 +147,27 @@ describe('miner', () => {
       estimatedWaitMs: 4_000,
     }
     const full = { ...lane, available: false, waiting: 5, estimatedWaitMs: 9_000 }
-    assert.deepEqual(wireCapacity([lane, full]), {
-      available: true,
-      queue_size: 7,
-      estimated_wait_time: 4,
-      max_concurrent_tasks: 4,
+    const roomOf = (available: boolean, queue: number, wait: number, most = 2) => ({
+      available,
+      queue_size: queue,
+      estimated_wait_time: wait,
+      max_concurrent_tasks: most,
     })
-    assert.equal(wireCapacity([full]).available, false)
+    const open = roomOf(true, 1, 4)
+    const none = roomOf(false, 6, 9)
+    assert.deepEqual(
+      wireCapacity([
+        ['compress', lane],
+        ['generate', full],
+      ]),
+      { ...none, lanes: { compression: open, generation: none } },
+    )
+    assert.deepEqual(
+      wireCapacity([
+        ['compress', lane],
+        ['upscale', full],
+      ]),
+      { ...roomOf(true, 7, 4, 4), lanes: { compression: open, upscaling: none } },
+    )
   })
 })

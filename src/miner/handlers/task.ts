@@ -1,4 +1,5 @@
 import { type AxonRoute, type HandlerContext, serve } from '../../axon/index.js'
+import { must } from '../../lib/errors.js'
 import {
   Dummy,
   type GenerationStatus,
@@ -7,8 +8,9 @@ import {
   TaskStatusCheck,
 } from '../../protocol/index.js'
 import { jobId } from '../../queue/index.js'
-import type { Capacity, JobView } from '../../queue/types.js'
+import type { Capacity, JobKind, JobView } from '../../queue/types.js'
 import { refusing } from '../admission.js'
+import { TASK_NAMES } from '../offer.js'
 import { generationTaskId, jobTaskId } from '../tasks.js'
 import type { HandlerModules } from './modules.js'
 
@@ -38,9 +40,11 @@ export function taskRoutes(modules: HandlerModules): AxonRoute[] {
     serve({
       definition: MinerCapacity,
       handler: () =>
-        ask(async () =>
-          wireCapacity(await Promise.all([...offer.kinds].map((k) => queue.capacity(k)))),
-        ),
+        ask(async () => {
+          const kinds = [...offer.kinds]
+          const lanes = await Promise.all(kinds.map((kind) => queue.capacity(kind)))
+          return wireCapacity(kinds.map((kind, i) => [kind, must(lanes[i], kind)]))
+        }),
     }),
     serve({ definition: Dummy, handler: ({ dummy_input }) => ({ dummy_output: dummy_input * 2 }) }),
   ]
@@ -83,8 +87,21 @@ export function statusOf(view: JobView): {
   }
 }
 
-/** One answer over all lanes: the miner is available when any of them is, soonest as the soonest. */
-export function wireCapacity(lanes: readonly Capacity[]) {
+/**
+ * Every lane for itself, and one answer for those who read no lanes. They are subnet 99's validators, who
+ * want to know of generation; a miner that generates nothing answers for all its lanes together.
+ */
+export function wireCapacity(lanes: readonly (readonly [JobKind, Capacity])[]) {
+  const asked = lanes.filter(([kind]) => kind === 'generate')
+  const together = asked.length > 0 ? asked : lanes
+  return {
+    ...roomOf(together.map(([, lane]) => lane)),
+    lanes: Object.fromEntries(lanes.map(([kind, lane]) => [TASK_NAMES[kind], roomOf([lane])])),
+  }
+}
+
+/** Available when any of the lanes is, soonest as the soonest. */
+function roomOf(lanes: readonly Capacity[]) {
   const open = lanes.filter((lane) => lane.available)
   const waits = (open.length > 0 ? open : lanes).map((lane) => lane.estimatedWaitMs)
   const sum = (of: (lane: Capacity) => number) => lanes.reduce((total, lane) => total + of(lane), 0)

@@ -83,16 +83,24 @@ export const TaskCancellation = defineSynapse({
   response: z.object({ success: z.boolean().default(false), message: message.optional() }),
 })
 
+const room = z.object({
+  available: z.boolean().default(true),
+  queue_size: z.int().min(0).default(0),
+  /** Seconds. */
+  estimated_wait_time: z.int().min(0).default(0),
+  max_concurrent_tasks: z.int().min(0).default(1),
+})
+
 /** Asks how much a miner can take. */
 export const MinerCapacity = defineSynapse({
   name: 'MinerCapacity',
   request: z.object({}),
-  response: z.object({
-    available: z.boolean().default(true),
-    queue_size: z.int().min(0).default(0),
-    /** Seconds. */
-    estimated_wait_time: z.int().min(0).default(0),
-    max_concurrent_tasks: z.int().min(0).default(1),
+  response: room.extend({
+    /** An extension of ours: each kind of work that the miner does, for itself. */
+    lanes: z
+      .object({ upscaling: room, compression: room, generation: room, audio: room })
+      .partial()
+      .optional(),
   }),
 })
 

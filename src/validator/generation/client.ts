@@ -79,11 +79,13 @@ export class GenerationClient {
     return outcome.ok ? outcome.response.supports_comfy : undefined
   }
 
-  /** Whether the miner has room. One that does not say is taken to have. */
+  /** Whether the miner has room for one more. One that does not say is taken to have. */
   async hasRoom(miner: MinerTarget, signal: AbortSignal): Promise<boolean> {
     const options = { timeoutMs: ASK_TIMEOUT_MS, signal }
     const outcome = await this.#modules.dendrite.call(target(miner), MinerCapacity, {}, options)
-    return !outcome.ok || outcome.response.available
+    if (!outcome.ok) return true
+    const { lanes, ...together } = outcome.response
+    return (lanes?.generation ?? together).available
   }
 
   /** Sends a workflow and waits for its result. Only an abort is thrown. */
