@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
-import { type Clock, Deadline, SystemClock } from '../../lib/clock.js'
+import { aborted, type Clock, Deadline, SystemClock } from '../../lib/clock.js'
 import { describeError, isAbort } from '../../lib/errors.js'
 import { type Logger, silentLog } from '../../lib/log.js'
 import { runEvery } from '../../lib/loop.js'
@@ -147,7 +147,9 @@ export class ComfyPool implements ComfyRunner {
 
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    await this.#start()
+    // A server may load models for minutes: its caller decides how long to wait for that.
+    await Promise.race([this.#start(), aborted(signal)])
+    signal.throwIfAborted()
     if (!this.#members.some((member) => member.state === 'up')) throw this.#noServer()
   }
 
@@ -400,7 +402,7 @@ export class ComfyPool implements ComfyRunner {
 
   async #warmUp(member: Member, signal: AbortSignal): Promise<void> {
     for (const { workflow, kind } of this.#options.warmUps ?? []) {
-      const small = warmUpOf(workflow)
+      const { workflow: small, files } = warmUpOf(workflow)
       const needs = this.#firewall.needsOf(small)
       const job = { kind: `warm-up of ${kind ?? kindOf(workflow, needs)}`, needs }
       const missing = await member.missing(small)
@@ -408,6 +410,7 @@ export class ComfyPool implements ComfyRunner {
       const ticket = member.give(job, this.#others(member))
       let run: ComfyRun | undefined
       try {
+        for (const { name, bytes } of files) await member.client.api.upload(name, bytes, signal)
         run = await member.client.run(small, { signal })
       } catch (error) {
         if (signal.aborted || (error instanceof ComfyError && error.code === 'COMFY_UNREACHABLE'))

@@ -1,5 +1,6 @@
 import type { Workflow, WorkflowNode } from './graph.js'
 import { SHIPPED_NODES } from './node-rules.js'
+import { STAND_INS, type StandIn } from './stand-ins.js'
 
 /** How a workflow was changed so that it fits into memory. */
 export type Reduction = 'tiles' | 'batch'
@@ -21,26 +22,29 @@ export function smaller(workflow: Workflow): Reduced | undefined {
   return halved === undefined ? undefined : { workflow: halved, reduction: 'batch' }
 }
 
+const LEAST: Readonly<Record<string, unknown>> = { steps: 1, length: 5, batch_size: 1, seed: 0 }
+
 /**
  * The same models and sizes with next to no work: one step, the fewest frames, another seed, so that
- * nothing of it is taken for the result of a real prompt.
+ * nothing of it is taken for the result of a real prompt. Files that a task would bring are replaced by
+ * `files`, which the server must be given first.
  */
-export function warmUpOf(workflow: Workflow): Workflow {
-  const least: Readonly<Record<string, unknown>> = { steps: 1, length: 5, batch_size: 1, seed: 0 }
-  return Object.fromEntries(
-    Object.entries(workflow).map(([id, node]) => [
-      id,
-      {
-        ...node,
-        inputs: Object.fromEntries(
-          Object.entries(node.inputs).map(([name, value]) => [
-            name,
-            ['number', 'bigint'].includes(typeof value) ? (least[name] ?? value) : value,
-          ]),
-        ),
-      },
-    ]),
-  )
+export function warmUpOf(workflow: Workflow): {
+  readonly workflow: Workflow
+  readonly files: readonly StandIn[]
+} {
+  const files = new Set<StandIn>()
+  const entries = Object.entries(workflow).map(([id, node]) => {
+    const file = STAND_INS[node.class_type]
+    if (file !== undefined) files.add(file)
+    const inputs = Object.entries(node.inputs).map(([name, value]) => {
+      if (name === file?.input) return [name, file.name]
+      const counts = typeof value === 'number' || typeof value === 'bigint'
+      return [name, counts ? (LEAST[name] ?? value) : value]
+    })
+    return [id, { ...node, inputs: Object.fromEntries(inputs) }]
+  })
+  return { workflow: Object.fromEntries(entries), files: [...files] }
 }
 
 function change(

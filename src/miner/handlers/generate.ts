@@ -160,7 +160,8 @@ async function submission(
   waitMs: number,
   signal: AbortSignal,
 ): Promise<JobView | undefined> {
-  using within = new Deadline(waitMs, signal)
+  const over = new AbortController()
+  using within = new Deadline(waitMs, AbortSignal.any([signal, over.signal]))
   const handed = withResolvers<undefined>()
   const stop = await live.watch(id, ({ kind }) => {
     if (kind === 'submitted') handed.resolve(undefined)
@@ -172,6 +173,7 @@ async function submission(
     if (within.signal.aborted && !signal.aborted) return undefined
     throw error
   } finally {
+    over.abort()
     stop()
   }
 }

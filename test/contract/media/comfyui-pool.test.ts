@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -16,6 +17,7 @@ import {
   WorkflowError,
   WorkflowFirewall,
 } from '#src/media/comfyui/index.js'
+import { SHIPPED_WORKFLOWS } from '#src/workflows/index.js'
 import { recordedPrompts } from '../../support/comfy-replay.js'
 import { freePort } from '../../support/ports.js'
 
@@ -83,6 +85,20 @@ function wan(inputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>
       id,
       { ...node, inputs: { ...node.inputs, ...inputs[id] } },
     ]),
+  )
+}
+
+/** The workflow small, with the model files of another server. */
+function renamed(workflow: Workflow, names: readonly string[]): Workflow {
+  const models = [...names]
+  return Object.fromEntries(
+    Object.entries(workflow).map(([id, node]) => {
+      const inputs = Object.entries(node.inputs).map(([name, value]) => {
+        if (/^(unet|clip|vae)_name$/.test(name)) return [name, models.shift()]
+        return [name, name === 'width' || name === 'height' ? 64 : value]
+      })
+      return [id, { ...node, inputs: Object.fromEntries(inputs) }]
+    }),
   )
 }
 
@@ -258,6 +274,29 @@ describe('a pool of ComfyUI servers', () => {
     await t.pool.run(wan({ 3: { seed: 2 } }), { signal })
     assert.equal(back.loads, 3)
     await back.close()
+  })
+
+  it('warms up workflows that begin with a file, though no task has brought one', async () => {
+    const names = ['unet', 'clip', 'vae', 'vision'].map((name) => `${name}.safetensors`)
+    const server = await devcomfy({ models: names })
+    const files: readonly Workflow[] = ['480p', '720p'].map((size) =>
+      JSON.parse(readFileSync(join(SHIPPED_WORKFLOWS, `wan21-i2v-${size}.json`), 'utf8')),
+    )
+    const warmUps = files.map((workflow) => ({ workflow: renamed(workflow, names) }))
+    await using t = await open([server], { warmUps })
+    await t.pool.ready(signal)
+    assert.equal(server.succeeded, 2)
+    assert.equal(server.loads, 4)
+  })
+
+  it('waits for a warm-up no longer than its caller', async () => {
+    const server = await devcomfy({ speed: { loadMs: 60_000 } })
+    await using t = await open([server], { warmUps: [{ workflow: wan() }] })
+    const impatient = new AbortController()
+    const ready = t.pool.ready(impatient.signal)
+    await until('warming', () => states(t.pool)[0] === 'warming')
+    impatient.abort(new Error('too long'))
+    await assert.rejects(ready, /too long/)
   })
 
   it('does not try elsewhere what fails because of the workflow', async () => {

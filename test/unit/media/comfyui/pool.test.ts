@@ -148,7 +148,7 @@ describe('what a workflow needs', () => {
   })
 
   it('is next to nothing for a warm-up with the same models', () => {
-    const small = firewall.check(warmUpOf(textToVideo()))
+    const small = firewall.check(warmUpOf(textToVideo()).workflow)
     assert.deepEqual(firewall.needsOf(small).models, firewall.needsOf(textToVideo()).models)
     assert.equal(firewall.needsOf(small).frames, 5)
     assert.equal(small['3']?.inputs['steps'], 1)
