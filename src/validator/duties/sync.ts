@@ -1,3 +1,4 @@
+import { diffMetagraphs } from '../../chain/index.js'
 import type { Logger } from '../../lib/log.js'
 import { DONE, type Duty, type DutyResult } from '../duty.js'
 import type { Network } from '../network.js'
@@ -24,14 +25,13 @@ export class SyncDuty implements Duty {
 
   async run(signal: AbortSignal): Promise<DutyResult> {
     const { chain, netuid } = this.#network
-    const before = new Map(this.#network.metagraph?.neurons.map(({ uid, hotkey }) => [uid, hotkey]))
+    const before = this.#network.metagraph
     const head = await chain.head({ signal })
     const metagraph = await chain.metagraph(netuid, { signal })
     this.#network.update(head, metagraph)
-    const replaced = metagraph.neurons.filter(
-      ({ uid, hotkey }) => before.has(uid) && before.get(uid) !== hotkey,
-    )
-    for (const { uid } of replaced) {
+    const changes = before === undefined ? [] : diffMetagraphs(before, metagraph)
+    for (const { uid, kind } of changes) {
+      if (kind !== 'replaced') continue
       this.#log.info({ event: 'uid.reassigned', uid }, 'a uid has a new hotkey, which starts fresh')
     }
     await this.#miners.sync(
