@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { Secret } from '../lib/secret.js'
 
@@ -49,7 +50,10 @@ export function bool() {
 
 /** Non-empty text. */
 export function text() {
-  return z.preprocess(trimmed, z.string('must be text').min(1, 'must not be empty'))
+  return z.preprocess(
+    trimmed,
+    z.string('must be text').min(1, { error: 'must not be empty', abort: true }),
+  )
 }
 
 /** One word of a closed set. */
@@ -86,6 +90,25 @@ export function url(...schemes: readonly string[]) {
   return text().refine((value) => {
     return URL.canParse(value) && schemes.includes(new URL(value).protocol.replace(':', ''))
   }, wanted)
+}
+
+/** An IPv4 or IPv6 address. */
+export function ip() {
+  return text().refine((value) => isIP(value) !== 0, 'must be an IPv4 or IPv6 address')
+}
+
+const NETWORK = 'must be finney, test, local, or ws:// and wss:// URLs of one network'
+const isNetwork = (word: string) =>
+  /^(finney|test|local)$/.test(word) || url('ws', 'wss').safeParse(word).success
+
+/** Names and endpoints of a chain's network, separated by commas. */
+export function network() {
+  return text().refine((value) => networks().safeParse(value).success, NETWORK)
+}
+
+/** The same as a list. */
+export function networks() {
+  return list().refine((words) => words.length > 0 && words.every(isNetwork), NETWORK)
 }
 
 /** A URL that may hold a password: kept secret. */

@@ -66,6 +66,32 @@ describe('configuration', () => {
     )
   })
 
+  it('takes of networks and addresses only what can be one', () => {
+    const good = [
+      '--subtensor.network',
+      'wss://own:443,finney',
+      '--axon.external_ip',
+      '2001:db8::7',
+    ]
+    assert.equal(load(['--netuid=1', ...good]).config['subtensor.network'], 'wss://own:443,finney')
+    const problems = problemsOf(() =>
+      load(
+        ['--netuid=1', '--subtensor.network=mainet', '--subtensor.chain_endpoint=ws://a,http://b'],
+        { BT_AXON_EXTERNAL_IP: '999.1.1.1' },
+      ),
+    )
+    assert.equal(problems.length, 3, problems.join('\n'))
+    assert.equal(
+      load(['--netuid=1'], { BT_AXON_EXTERNAL_IP: '' }).config['axon.external_ip'],
+      undefined,
+    )
+  })
+
+  it('gives one reason for an empty value', () => {
+    const problems = problemsOf(() => load(['--netuid=1', '--axon.external_ip=']))
+    assert.deepEqual(problems, ['--axon.external_ip must not be empty, got ""'])
+  })
+
   it('says what is required', () => {
     assert.match(problemsOf(() => load([])).join(), /--netuid is required \(or BT_NETUID\)/)
   })
@@ -105,7 +131,7 @@ describe('configuration', () => {
   it('lists every setting of the process with default and environment name', () => {
     const help = formatHelp('usage', 'miner')
     assert.match(help, /--netuid {2}\(required; BT_NETUID\)/)
-    assert.match(help, /--axon\.port {2}\(default 8091\)/)
+    assert.match(help, /--axon\.port {2}\(default 8091; BT_AXON_PORT\)/)
     assert.ok(!help.includes('--wandb.mode'), 'a setting of the validator')
   })
 })

@@ -42,11 +42,18 @@ const filled = Object.fromEntries(
     .map((line) => line.split('='))
     .map(([name = '', value = '']) => [name, value === '' ? '192.0.2.1' : value]),
 )
-const interpolate = (text: string) =>
+type Interpolate = (text: string) => string
+const withFilled: Interpolate = (text) =>
   text.replaceAll(/\$\{(\w+)(?::[-?][^}]*)?\}/g, (_, name) => must(filled[name], name))
+/** With only what must be filled in. */
+const withDefaults: Interpolate = (text) => withFilled(text.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1'))
 
 /** The program of a service and the flags it gets, through ENTRYPOINT and command. */
-function commandOf(image: string, command: readonly string[]): [string, readonly string[]] {
+function commandOf(
+  image: string,
+  command: readonly string[],
+  interpolate: Interpolate,
+): [string, readonly string[]] {
   const entrypoints = new Map(
     [...dockerfile.matchAll(/ AS (\w+)\n(?:(?!FROM)[\s\S])*?ENTRYPOINT (\[.*\])/g)].map(
       ([, target, words]) => [target, z.array(z.string()).parse(JSON.parse(must(words, 'words')))],
@@ -107,23 +114,28 @@ describe('docker/Dockerfile', () => {
 })
 
 describe('docker/compose.yml', () => {
-  it('starts all processes, each with settings that it accepts', () => {
-    const started = ours.map(([name, { image, command, environment }]) => {
-      const [script, argv] = commandOf(image, command)
-      assert.ok(existsSync(script), `${name}: ${script} exists`)
-      const env = Object.fromEntries(
-        Object.entries(environment).map(([key, value]) => [key, interpolate(value)]),
-      )
-      for (const key of Object.keys(env))
-        assert.ok(KNOWN_ENV.has(key), `${name}: ${key} is a setting`)
-      const of = processOf(script)
-      const { config, positionals } = loadConfig({ argv, env, process: of })
-      assert.deepEqual(positionals, [], name)
-      assert.equal(config['admin.host'], '0.0.0.0', `${name} can be scraped`)
-      return of
+  for (const [what, interpolate] of [
+    ['filled in', withFilled],
+    ['left as far as may be', withDefaults],
+  ] as const) {
+    it(`starts all processes, each with settings that it accepts, .env ${what}`, () => {
+      const started = ours.map(([name, { image, command, environment }]) => {
+        const [script, argv] = commandOf(image, command, interpolate)
+        assert.ok(existsSync(script), `${name}: ${script} exists`)
+        const env = Object.fromEntries(
+          Object.entries(environment).map(([key, value]) => [key, interpolate(value)]),
+        )
+        for (const key of Object.keys(env))
+          assert.ok(KNOWN_ENV.has(key), `${name}: ${key} is a setting`)
+        const of = processOf(script)
+        const { config, positionals } = loadConfig({ argv, env, process: of })
+        assert.deepEqual(positionals, [], name)
+        assert.equal(config['admin.host'], '0.0.0.0', `${name} can be scraped`)
+        return of
+      })
+      assert.deepEqual([...new Set(started)].sort(), [...PROCESSES].sort())
     })
-    assert.deepEqual([...new Set(started)].sort(), [...PROCESSES].sort())
-  })
+  }
 
   it('gives running work the time that the process gives it', () => {
     const grace = Number(SETTINGS['shutdown.grace_seconds'].default)
@@ -156,7 +168,7 @@ describe('docker/compose.yml', () => {
       (service) => z.array(z.string()).optional().parse(service['volumes']) ?? [],
     )
     for (const mount of mounts) {
-      const [source = ''] = interpolate(mount).split(':')
+      const [source = ''] = withFilled(mount).split(':')
       if (source.startsWith('./')) assert.ok(existsSync(join('docker', source)), source)
       else if (!source.startsWith('/')) assert.ok(source in compose.volumes, source)
     }
