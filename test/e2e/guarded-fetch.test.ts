@@ -178,6 +178,14 @@ describe('guarded fetch against a canary listener', () => {
     )
   })
 
+  it('is not kept by a server that switches protocols', async () => {
+    reply((_request, response) => {
+      const head = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'
+      response.socket?.write(head)
+    })
+    assert.equal(await codeOf(local.fetch(`${origin}/`)), 'FETCH_CONNECTION_FAILED')
+  })
+
   it('leaves a body that trickles, and not one that only starts late', async () => {
     const hasty = new GuardedFetcher({ allowPrivate: true, rateWindowMs: 300 })
     let drip: NodeJS.Timeout | undefined

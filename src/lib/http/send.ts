@@ -37,7 +37,11 @@ export function send(url: URL, options: SendOptions): Promise<IncomingMessage> {
       response.once('close', () => request.destroy())
       resolve(response)
     })
-    request.on('upgrade', (_response, socket) => socket.destroy())
+    // An upgrade detaches the socket: without an end here not even the deadline would be heard.
+    request.on('upgrade', (_response, socket) => {
+      socket.destroy()
+      reject(new Error('the server switched protocols'))
+    })
     if (body instanceof Readable) {
       body.on('error', (error) => request.destroy(error))
       body.pipe(request)
