@@ -4,7 +4,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Corpus } from '../../dist/corpus/index.js'
+import { Secret } from '../../dist/lib/secret.js'
 import { ComfyClient, parseComfyServers } from '../../dist/media/comfyui/index.js'
+import { isPackage, readPackage } from '../../dist/media/package/index.js'
 import { SHIPPED_WORKFLOWS, WorkflowStore } from '../../dist/workflows/index.js'
 
 const run = promisify(execFile)
@@ -63,7 +65,12 @@ export async function collectRounds(db, corpusDir, workDir, comfy) {
 /** Runs a round's workflow once more, for its only video. */
 async function generateAgain({ task, values }, servers, output) {
   const workflow = (await WorkflowStore.open(SHIPPED_WORKFLOWS)).get(task.workflow).fill(values)
-  const [server] = parseComfyServers(servers.split(','))
+  const { COMFYUI_SERVERS = '', COMFYUI_TOKENS = '' } = process.env
+  const tokens = COMFYUI_SERVERS === '' ? [] : COMFYUI_TOKENS.split(',')
+  const [server] = parseComfyServers(
+    servers.split(','),
+    tokens.map((token) => new Secret(token)),
+  )
   const client = new ComfyClient({ server })
   const signal = AbortSignal.timeout(60_000)
   try {
@@ -80,13 +87,14 @@ async function shown(bytes, path) {
   const output = `${path}.h264.mp4`
   await writeFile(path, bytes)
   try {
+    const input = await videoOf(path)
     const args = [
       '-v',
       'error',
       '-nostdin',
       '-y',
       '-i',
-      path,
+      input,
       '-an',
       '-c:v',
       'libx264',
@@ -98,6 +106,15 @@ async function shown(bytes, path) {
   } catch {
     return undefined
   }
+}
+
+/** A generated result comes as a package, or as its only file. */
+async function videoOf(path) {
+  if (!(await isPackage(path))) return path
+  const folder = `${path}.files`
+  await mkdir(folder)
+  const { files } = await readPackage(path, folder)
+  return files[0].path
 }
 
 async function fetched(url) {

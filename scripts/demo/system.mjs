@@ -203,6 +203,7 @@ export class System {
         ...['--comfyui.servers', this.comfy, '--generation.workflows', WORKFLOW],
         ...['--generation.round_blocks', String(GENERATION_BLOCKS)],
         ...['--generation.poll_seconds', '0.5', '--generation.timeout_seconds', '120'],
+        '--generation.keep_results',
       ],
       {},
       watch,

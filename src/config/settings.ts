@@ -610,6 +610,12 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'Seconds between two looks for results that miners upload.',
   }),
+  'generation.keep_results': setting({
+    schema: bool(),
+    default: 'false',
+    for: ['validator'],
+    help: 'Keep judged results of rounds for a day, each with its URL in its score; otherwise they are deleted at once.',
+  }),
   'generation.calibration': setting({
     schema: text(),
     for: ['validator'],

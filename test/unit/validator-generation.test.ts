@@ -101,7 +101,7 @@ const record = (score: number): ScoreRecord =>
   ({ score, reason: 'judged', gates: [], metrics: { quality: score } }) as unknown as ScoreRecord
 
 /** A round over miners in memory. */
-function roundOf(parts: Partial<Pick<GenerationRoundModules, 'judge'>> = {}) {
+function roundOf(parts: Partial<Pick<GenerationRoundModules, 'judge'>> = {}, keepResults = false) {
   const answers: Record<string, GenerationAnswer> = {
     silent: { ok: false, outcome: 'no_answer', reason: 'no answer: timeout', latencyMs: 5 },
     refuses: { ok: false, outcome: 'refused', reason: 'refused with status 500', latencyMs: 5 },
@@ -110,7 +110,7 @@ function roundOf(parts: Partial<Pick<GenerationRoundModules, 'judge'>> = {}) {
   const asked: Workflow[] = []
   const rounds = new RoundStore(db, new SystemClock())
   const round = new GenerationRound(
-    { netuid: 99, concurrency: 8, timeoutMs: 60_000, tempDir: dir },
+    { netuid: 99, concurrency: 8, timeoutMs: 60_000, tempDir: dir, keepResults },
     {
       rounds,
       workflows: new WorkflowStore(workflows),
@@ -126,6 +126,7 @@ function roundOf(parts: Partial<Pick<GenerationRoundModules, 'judge'>> = {}) {
           await writeFile(path, key)
           return true
         },
+        url: async (key) => `https://store.example/${key}`,
         remove: async (key) => void removed.push(key),
       },
       judge: {
@@ -172,6 +173,15 @@ describe('a round of generation', () => {
     assert.deepEqual(new Set(removed), new Set(['good', 'slow', 'huge', 'broken']))
     assert.equal(new Set(asked.map((workflow) => JSON.stringify(workflow))).size, 1)
     assert.deepEqual(await readdir(dir), [])
+  })
+
+  it('leaves what was judged in the store, with its URL, where results are kept', async () => {
+    const { round, removed } = roundOf({}, true)
+    const result = await round.play(plan, opening, miners, signal)
+    assert.ok(result.outcome === 'committed')
+    const urls = result.scores.flatMap(({ resultUrl }) => resultUrl ?? [])
+    assert.deepEqual(urls.sort(), ['https://store.example/good', 'https://store.example/slow'])
+    assert.deepEqual(new Set(removed), new Set(['huge', 'broken']))
   })
 
   it('is void, and waits for nobody, when our own rerun fails', async () => {

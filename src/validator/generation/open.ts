@@ -79,6 +79,7 @@ export async function openGeneration(
       netuid: network.netuid,
       concurrency: 256,
       timeoutMs: config['generation.timeout_seconds'] * 1_000,
+      keepResults: config['generation.keep_results'],
       ...(tempDir === undefined ? {} : { tempDir }),
     },
     {

@@ -26,8 +26,13 @@ export interface GenerationRoundOptions {
   readonly concurrency: number
   /** Time a miner has, and this side's own rerun, in milliseconds. */
   readonly timeoutMs: number
+  /** Judged results stay in the store until its sweep, and scores name their URLs. Default false. */
+  readonly keepResults?: boolean
   readonly tempDir?: string
 }
+
+/** The sweep deletes what is older. */
+const KEPT_SECONDS = 86_400
 
 /** Judges results by running the workflow again; what it throws is this side's failure. */
 export interface GenerationJudge {
@@ -43,7 +48,10 @@ export interface GenerationJudge {
 export interface GenerationRoundModules {
   readonly rounds: RoundStore
   readonly workflows: WorkflowStore
-  readonly client: Pick<GenerationClient, 'supports' | 'hasRoom' | 'generate' | 'fetch' | 'remove'>
+  readonly client: Pick<
+    GenerationClient,
+    'supports' | 'hasRoom' | 'generate' | 'fetch' | 'url' | 'remove'
+  >
   readonly judge: GenerationJudge
   /** First frames, for workflows that want one. */
   readonly stills: { still(plan: StillPlan, output: string): Promise<void> } | undefined
@@ -162,7 +170,7 @@ export class GenerationRound {
     signal: AbortSignal,
   ): Promise<ScoreRow | undefined> {
     const { client, log, metrics, judge } = this.#modules
-    const { timeoutMs } = this.#options
+    const { timeoutMs, keepResults = false } = this.#options
     const row = (
       outcome: Outcome,
       score: number,
@@ -197,6 +205,7 @@ export class GenerationRound {
     metrics.answerSeconds.observe({ kind: 'generation' }, latencyMs / 1000)
     if (!answer.ok) return row(answer.outcome, 0, answer.reason, { latencyMs })
     const dir = join(shared.dir, `uid-${miner.uid}`)
+    let resultUrl: string | undefined
     try {
       await mkdir(dir)
       const path = join(dir, 'result')
@@ -208,7 +217,9 @@ export class GenerationRound {
       const quality = Number(record.metrics['quality'] ?? 0)
       const bad = record.gates.some(({ code, passed }) => !passed && code === 'package')
       const outcome = bad ? 'bad_media' : 'scored'
-      return row(outcome, record.score, record.reason, { latencyMs, quality, record })
+      if (keepResults) resultUrl = await client.url(answer.key, KEPT_SECONDS)
+      const kept = resultUrl === undefined ? {} : { resultUrl }
+      return row(outcome, record.score, record.reason, { latencyMs, quality, record, ...kept })
     } catch (error) {
       signal.throwIfAborted()
       log.error(
@@ -218,7 +229,7 @@ export class GenerationRound {
       const reason = `the judge failed: ${describeError(error)}`
       return row('infrastructure', 0, reason, { latencyMs })
     } finally {
-      await client.remove(answer.key).catch(() => {})
+      if (resultUrl === undefined) await client.remove(answer.key).catch(() => {})
       await rm(dir, { recursive: true, force: true })
     }
   }
