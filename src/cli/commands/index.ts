@@ -3,6 +3,7 @@ import type { Command } from '../command.js'
 /** Every verb, loaded when it is used: `subreel doctor` does not load the chain library. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'bench-host': async () => (await import('./bench-host.js')).command,
+  calibrate: async () => (await import('./calibrate.js')).command,
   config: async () => (await import('./config.js')).command,
   devcomfy: async () => (await import('./devcomfy.js')).command,
   devnet: async () => (await import('./devnet.js')).command,

@@ -87,9 +87,9 @@ export class Member implements Candidate {
     return this.#stats.devices[0]?.vramFree ?? 0
   }
 
-  /** Name of the graphics card. */
   get device(): string | undefined {
-    return this.#stats.devices[0]?.name
+    const device = this.#stats.devices[0]
+    return device === undefined ? undefined : cardOf(device.name)
   }
 
   get group(): string {
@@ -209,4 +209,9 @@ export class Member implements Candidate {
   #isLoaded(job: Job): boolean {
     return job.needs.models.every((model) => this.#loaded.has(model))
   }
+}
+
+/** A card's name without its number and allocator: `cuda:0 NVIDIA L4 : native` is an `NVIDIA L4`. */
+export function cardOf(device: string): string {
+  return device.replace(/^\w+:\d+ /, '').replace(/ : \w*$/, '')
 }

@@ -51,11 +51,12 @@ export async function createGenerationVerifier(
   }
 }
 
-async function openEmbedder({
+/** How results are compared here. @throws MetricsError */
+export async function openEmbedder({
   device,
   tools,
   modelsFolder,
-}: GenerationVerifierOptions): Promise<Embedder> {
+}: Pick<GenerationVerifierOptions, 'device' | 'tools' | 'modelsFolder'>): Promise<Embedder> {
   if (modelsFolder !== undefined) {
     try {
       return await createImageBindEmbedder({ ...tools, device, modelsFolder })
@@ -67,7 +68,8 @@ async function openEmbedder({
   return createEfficientNetEmbedder({ ...tools, device })
 }
 
-async function readCalibration(file: string | undefined): Promise<Calibration> {
+/** @throws ScoringError SCORING_CALIBRATION_INVALID */
+export async function readCalibration(file: string | undefined): Promise<Calibration> {
   if (file === undefined) return []
   try {
     return calibrationSchema.parse(JSON.parse(await readFile(file, 'utf8')))

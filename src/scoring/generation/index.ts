@@ -1,3 +1,4 @@
+export { measureCalibration } from './calibrate.js'
 export {
   CALIBRATION,
   type Calibration,
@@ -9,6 +10,7 @@ export {
   createGenerationVerifier,
   type GenerationVerifierOptions,
   type OpenVerifier,
+  readCalibration,
 } from './create.js'
 export { GENERATION_GATES } from './gates.js'
 export { type ComparedFile, countGate, fileScore, judgeGeneration } from './verdict.js'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { WorkflowFirewall } from '#src/media/comfyui/index.js'
+import { cardOf } from '#src/media/comfyui/member.js'
 import { type Candidate, chooseServer, planStarts } from '#src/media/comfyui/plan.js'
 import { smaller, warmUpOf } from '#src/media/comfyui/shrink.js'
 import { expectedMsPerFrame, ServerSpeeds } from '#src/media/comfyui/speeds.js'
@@ -107,6 +108,15 @@ describe('what is learnt of a server', () => {
     assert.equal(speeds.of('wan'), 50)
     assert.ok(speeds.loadMs > 0 && speeds.loadMs <= 800, `${speeds.loadMs}`)
     assert.equal(speeds.of('other'), undefined)
+  })
+
+  it('names cards alike wherever they are plugged in', () => {
+    assert.equal(
+      cardOf('cuda:1 NVIDIA GeForce RTX 4090 : cudaMallocAsync'),
+      cardOf('cuda:0 NVIDIA GeForce RTX 4090 : native'),
+    )
+    assert.equal(cardOf('cuda:0 NVIDIA L4 : native'), 'NVIDIA L4')
+    assert.equal(cardOf('cpu'), 'cpu')
   })
 
   it('expects of a new server what the others need', () => {
