@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createReadStream } from 'node:fs'
-import { stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Axon, createAxon, type Peer, serve } from '#src/axon/index.js'
@@ -9,6 +9,7 @@ import { DevComfy } from '#src/devcomfy/index.js'
 import { type Devnet, startDevnet } from '#src/devnet/index.js'
 import { must } from '#src/lib/errors.js'
 import { fileUrl, probeVideo, runFfmpeg } from '#src/media/index.js'
+import { readPackage } from '#src/media/package/index.js'
 import {
   ComfySupport,
   LengthCheck,
@@ -130,7 +131,7 @@ describe('rounds of generation', () => {
       ...['--generation.workflows', 'no-checkpoint', '--generation.poll_seconds', '0.2'],
       ...['--neuron.data_dir', join(dir, 'validator'), '--generation.round_blocks', '100000'],
       ...['--validator.sync_seconds', '1', '--generation.timeout_seconds', '120'],
-      ...['--neuron.disable_set_weights'],
+      ...['--neuron.disable_set_weights', '--generation.keep_results'],
     ])
     open.push({ close: () => validator.end() })
     await validator.event('round.committed', 120_000)
@@ -166,6 +167,15 @@ describe('rounds of generation', () => {
     assert.equal(record.inputs.parameters['frames'], 24)
     assert.ok(Number(record.metrics['secondsPerFrame']) > 0)
     assert.ok(record.gates.every(({ passed }) => passed))
+  })
+
+  it('keep what was judged, for whoever wants to see it', async () => {
+    const rows = await db.selectFrom('scores').selectAll().where('score', '>', 0).execute()
+    const response = await fetch(rows[0]?.result_url ?? '')
+    const path = join(dir, 'judged.zip')
+    await writeFile(path, Buffer.from(await response.arrayBuffer()))
+    const { files } = await readPackage(path, await mkdtemp(join(dir, 'judged-')))
+    assert.equal((await probeVideo(must(files[0], 'file').path)).video.frames, 24)
   })
 
   it('leave room for a user, whose row in the database brings a video that plays', async () => {
