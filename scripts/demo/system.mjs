@@ -15,7 +15,7 @@ const NETUID = 85
 const BLOCK_MS = 1000
 const ROUND_BLOCKS = 10
 const TIMEOUT_SECONDS = 90
-const SLOW_SECONDS = 4
+const SLOW_SECONDS = 2
 const GENERATION_BLOCKS = 60
 export const WORKFLOW = 'no-checkpoint'
 export const API_KEY = 'demo-key-0123456789'
@@ -41,7 +41,7 @@ export const MINERS = [
     uri: '//Mortal',
     what: 'the same; its worker is killed in the middle of a task',
   },
-  { name: 'slow', uri: '//Slow', what: 'the same on a machine that takes its time' },
+  { name: 'slow', uri: '//Slow', what: 'the same on a slow machine, with quick presets' },
   {
     name: 'cheat',
     uri: '//Cheat',
@@ -134,7 +134,10 @@ export class System {
     const generates = ['--comfyui.servers', this.comfy]
     await Promise.all([
       this.startMiner(honest, 'all', generates),
-      this.startMiner(lazy, 'all', ['--ffmpeg.path', slow, ...generates]),
+      this.startMiner(lazy, 'all', [
+        ...['--ffmpeg.path', slow, '--compress.effort', 'quick'],
+        ...generates,
+      ]),
       this.startMiner(cheat, 'all', generates),
       this.startMiner(mortal, 'worker').then((worker) => {
         this.worker = worker

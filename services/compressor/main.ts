@@ -11,6 +11,7 @@ process.exitCode = await startProcess({
     startVideoService(config, context, {
       engine: await createCompressor({
         hardware: config['compress.hardware'],
+        effort: config['compress.effort'],
         device: config.device,
         gpu: gpuNeed(config, config['gpu.compress_mb']),
         tools: { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] },

@@ -451,6 +451,12 @@ export const SETTINGS = {
     for: ['miner', 'compressor'],
     help: 'Encode with NVENC when it works: faster, but more bytes for the same quality.',
   }),
+  'compress.effort': setting({
+    env: 'COMPRESS_EFFORT',
+    schema: oneOf(['quick', 'normal', 'thorough']),
+    for: ['miner', 'compressor'],
+    help: 'How hard encoders try; when absent, what the time of each task allows.',
+  }),
   'upscaler.port': setting({
     env: 'UPSCALER_PORT',
     schema: int({ max: 65_535 }),

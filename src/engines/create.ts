@@ -2,6 +2,7 @@ import { type Logger, silentLog } from '../lib/log.js'
 import { ffmpegCapabilities, type MediaTools } from '../media/index.js'
 import { createVmafScorer, type DeviceChoice } from '../scoring/metrics/index.js'
 import { CompressEngine } from './compress/compress-engine.js'
+import type { Effort } from './compress/encoders.js'
 import { LibvmafMeter } from './compress/libvmaf-meter.js'
 import type { QualityMeter } from './compress/meter.js'
 import { ScorerMeter } from './compress/scorer-meter.js'
@@ -53,6 +54,8 @@ const placed = <P, R>(engine: Engine<P, R>, need: GpuNeed | undefined): Engine<P
 export interface CompressorOptions {
   readonly device?: DeviceChoice
   readonly hardware?: boolean
+  /** For tasks that ask for none; when absent, what the time allows. */
+  readonly effort?: Effort | undefined
   /** Have each job hold a place on a GPU. */
   readonly gpu?: GpuNeed | undefined
   readonly tools?: MediaTools
@@ -66,12 +69,15 @@ export interface CompressorOptions {
 export async function createCompressor(
   options: CompressorOptions = {},
 ): Promise<Engine<CompressParams, CompressResult>> {
-  const { tools = {}, log = silentLog(), device, hardware = false } = options
+  const { tools = {}, log = silentLog(), device, hardware = false, effort } = options
   const { filters } = await ffmpegCapabilities(tools)
   const meter: QualityMeter = filters.has('libvmaf')
     ? new LibvmafMeter(tools)
     : new ScorerMeter(await createVmafScorer({ ...tools, device, log }))
   log.info({ event: 'meter.chosen', meter: meter.name }, 'chose what measures quality')
   const onGpu = hardware || (meter.name === 'onnx' && device !== 'cpu')
-  return placed(new CompressEngine({ meter, tools, hardware }), onGpu ? options.gpu : undefined)
+  return placed(
+    new CompressEngine({ meter, tools, hardware, effort }),
+    onGpu ? options.gpu : undefined,
+  )
 }

@@ -67,6 +67,7 @@ export function configuredEngines(config: Config, log: Logger, registry?: Regist
       createCompressor({
         device,
         hardware: config['compress.hardware'],
+        effort: config['compress.effort'],
         gpu: gpuNeed(config, config['gpu.compress_mb']),
         tools,
         log,

@@ -26,6 +26,8 @@ export interface CompressEngineOptions {
   readonly clock?: Clock
   /** Use a GPU encoder when one works: faster, more bytes. Default false. */
   readonly hardware?: boolean
+  /** For tasks that ask for none; when absent, what the time allows. */
+  readonly effort?: Effort | undefined
 }
 
 /** Above the threshold, so that another meter's last digits do not turn a pass into a miss. */
@@ -94,7 +96,9 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     context: EngineContext,
   ): Promise<CompressResult> {
     const deadline = this.#clock.monotonic() + (input.params.budgetMs ?? Number.POSITIVE_INFINITY)
-    const { params, path } = input
+    const { effort } = this.#options
+    const params = { ...(effort === undefined ? {} : { effort }), ...input.params }
+    const { path } = input
     const { signal, workDir } = context
     const tools = { ...this.#tools, signal }
     const info = await probeVideo(path, tools)

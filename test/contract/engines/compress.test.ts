@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { CompressEngine } from '#src/engines/compress/compress-engine.js'
+import type { Effort } from '#src/engines/compress/encoders.js'
 import { CODECS, type CompressParams } from '#src/engines/types.js'
 import { probeVideo } from '#src/media/index.js'
 import { makeClip, soundChecksum, tempFolder } from '../../support/clips.js'
@@ -60,6 +61,25 @@ test('the same clip again takes one encode, and another threshold begins where i
     assert.ok(metThreshold && encodes <= 4, `${threshold}: ${encodes} encodes`)
     assert.ok(quality < threshold + 3, `${threshold}: ${quality} is another threshold's answer`)
   }
+})
+
+test('tries as hard as its own setting says where a task says nothing', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await makeClip(join(folder, 'in.mp4'), { frames: 30, size: '160x120' })
+  const sizeOf = async (own: Effort | undefined, asked: Effort | undefined) => {
+    const engine = new CompressEngine({ meter: new PsnrMeter(), effort: own })
+    const params = { vmafThreshold: 60, codec: 'h264', mode: 'CRF' } as const
+    const result = await engine.run(
+      { path, params: asked === undefined ? params : { ...params, effort: asked } },
+      { workDir: await tempFolder(t), signal },
+    )
+    return result.sizeBytes
+  }
+  const quick = await sizeOf(undefined, 'quick')
+  const normal = await sizeOf(undefined, 'normal')
+  assert.notEqual(quick, normal)
+  assert.equal(await sizeOf('quick', undefined), quick)
+  assert.equal(await sizeOf('quick', 'normal'), normal)
 })
 
 test('VBR: stays below the cap, even where the threshold asks for more', async (t) => {
