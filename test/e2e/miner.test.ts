@@ -130,11 +130,7 @@ describe('a miner', () => {
     assert.match(urls[0] ?? '', /^http:\/\/127\.0\.0\.1:\d+\/objects\/compression\//)
     assert.equal(urls[1], '')
     assert.match(urls[2] ?? '', /^http/)
-    const failed = must(
-      miner?.log.find((line) => line['event'] === 'video.failed'),
-      'event video.failed',
-    )
-    assert.equal(failed['code'], 'FETCH_STATUS')
+    await must(miner, 'miner').failure('FETCH_STATUS')
   })
 
   it('answers a task whose video cannot be had with an empty URL, not an error', async () => {
@@ -158,10 +154,7 @@ describe('a miner', () => {
     )
     assert.ok(answer.ok)
     assert.equal(answer.response.miner_response.optimized_video_url, '')
-    const codes = must(miner, 'miner')
-      .log.filter((line) => line['event'] === 'video.failed')
-      .map((line) => line['code'])
-    assert.equal(codes.at(-1), 'MEDIA_FORMAT_REFUSED')
+    await must(miner, 'miner').failure('MEDIA_FORMAT_REFUSED')
   })
 
   it('gives the same answer to the same task twice, from one job', async () => {

@@ -109,6 +109,13 @@ export class MinerProcess {
     return this.line((line) => line['event'] === name, name, timeoutMs)
   }
 
+  /** A video that failed with that code, past or to come: an answer may be here before its log line. */
+  failure(code: string): Promise<Record<string, unknown>> {
+    const is = (line: Record<string, unknown>) =>
+      line['event'] === 'video.failed' && line['code'] === code
+    return this.line(is, `video.failed with ${code}`)
+  }
+
   /** The first log line of which `is` holds, past or to come. */
   async line(
     is: (line: Record<string, unknown>) => boolean,
