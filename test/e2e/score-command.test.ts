@@ -109,6 +109,11 @@ describe('subreel score and verify', () => {
     assert.equal(code, 0)
     assert.match(out, /^score {3}0\.0000 of 1\nreason {2}Scored 0 by gate file-size: /)
     assert.match(out, /FAIL {2}file-size/)
+    assert.match(out, /VMAF NEG +\d+\.\d\d .* 36$/m, 'what was refused is measured all the same')
+    const { out: json } = await subreel('score', ...argv, '--task', 'compression', '--json')
+    await writeFile(join(folder, 'refused.json'), json)
+    const verified = await subreel('verify', join(folder, 'refused.json'))
+    assert.equal(verified.out, 'verified: judged both files again')
   })
 
   it('says what is missing on the command line', async () => {

@@ -60,7 +60,7 @@ export const command: Command = {
       device: deviceChoice(values.device ?? io.env['SUBREEL_DEVICE'] ?? 'auto'),
     })
     try {
-      const judge = createJudge({ vmaf, media })
+      const judge = createJudge({ vmaf, media }, { measureRefused: true })
       const file = { id: basename(result), path: result }
       const [judged] =
         task === 'compression'
@@ -171,7 +171,9 @@ async function plot(
 ): Promise<void> {
   const { vmaf, vmafNeg } = record.metrics
   if (vmaf === undefined || vmafNeg === undefined) {
-    io.err('no plot: a gate closed before the models ran, so there is nothing to draw')
+    io.err(
+      'no plot: the frames of the two files could not be compared, so there is nothing to draw',
+    )
     return
   }
   const png = await drawPlot(

@@ -54,7 +54,8 @@ export const command: Command = {
         files,
         async () => {
           scorer = await createVmafScorer(media)
-          return createJudge({ vmaf: scorer, media })
+          const measured = record.task !== 'generation' && record.metrics.vmaf !== undefined
+          return createJudge({ vmaf: scorer, media }, { measureRefused: measured })
         },
         io.signal,
       )

@@ -10,7 +10,7 @@ export const GATES = {
   codec: 'The codec is the one that was asked for.',
   profile: 'The profile is one that ordinary players decode.',
   'pixel-format': 'Pixels are 4:2:0, and 8 bit unless the reference has more.',
-  'pixel-aspect': 'Pixels are square.',
+  'pixel-aspect': 'Pixels are square, or shaped as those of the reference.',
   rotation: 'No rotation flag turns the picture away from the reference.',
   dimensions: 'Width and height are exactly the expected ones.',
   'frame-rate': 'Frames per second are within 0.3 of the reference.',

@@ -49,8 +49,8 @@ export function fileGates(
     pixelFormatGate(ref, video),
     gate(
       'pixel-aspect',
-      video.sampleAspectRatio === '1:1',
-      `sample aspect ratio ${video.sampleAspectRatio}`,
+      video.sampleAspectRatio === '1:1' || video.sampleAspectRatio === ref.sampleAspectRatio,
+      `sample aspect ratio ${video.sampleAspectRatio}, reference ${ref.sampleAspectRatio}`,
     ),
     gate(
       'rotation',

@@ -43,6 +43,11 @@ export interface JudgeOptions {
   readonly tempDir?: string
   /** The most results judged beside one reference. */
   readonly maxResults?: number
+  /**
+   * Measure also what a gate refuses, where its frames can be paired: for a person who wants to see why.
+   * The score stays 0. Default false: what is refused costs no model.
+   */
+  readonly measureRefused?: boolean
 }
 
 export interface ResultFile {
@@ -377,7 +382,14 @@ class Judgement {
     }
   }
 
-  /** Runs the models once over the reference for everything that passed, and for `extra` files. */
+  /** Whether the models are worth running: the gates passed, or a person asked and the file decodes. */
+  #worthMeasuring({ gates }: Candidate): boolean {
+    if (allPassed(gates)) return true
+    const decodes = gates.every(({ code, passed }) => passed || code !== 'readable')
+    return this.#options.measureRefused === true && decodes
+  }
+
+  /** Runs the models once over the reference for everything worth it, and for `extra` files. */
   async #measure(
     reference: Source,
     candidates: readonly Candidate[],
@@ -391,7 +403,7 @@ class Judgement {
     )[]
     readonly extra: readonly VmafResult[]
   }> {
-    const standing = candidates.filter((candidate) => allPassed(candidate.gates))
+    const standing = candidates.filter((candidate) => this.#worthMeasuring(candidate))
     if (standing.length === 0) return { results: [], extra: [] }
     const paths = [...extra, ...standing.map((candidate) => candidate.file.path)]
     const scores = await this.#modules.vmaf.scoreMany(reference.path, paths, {
@@ -410,6 +422,7 @@ class Judgement {
       if (score !== undefined && !('error' in score)) {
         return { metrics: score, gates: candidate.gates }
       }
+      if (!allPassed(candidate.gates)) return undefined
       const error = score?.error
       if (error instanceof MediaError && !isOurFault(error)) {
         const gates = [...candidate.gates, failed('readable', sentence(error))]

@@ -88,7 +88,7 @@ function chart({ title, vmaf, vmafNeg, threshold }: PlotInput): string {
   const asked =
     threshold === undefined
       ? ''
-      : `<line x1="${CHART.left}" x2="${CHART.right}" y1="${y(threshold)}" y2="${y(threshold)}" stroke="#2ca02c" stroke-dasharray="8 5"/><text x="${CHART.right}" y="${y(threshold) - 5}" text-anchor="end" fill="#2ca02c">threshold ${threshold}</text>`
+      : `<line x1="${CHART.left}" x2="${CHART.right}" y1="${y(threshold)}" y2="${y(threshold)}" stroke="#2ca02c" stroke-dasharray="8 5"/><text x="${CHART.right}" y="${y(threshold) - 5}" text-anchor="end" fill="#2ca02c" stroke="white" stroke-width="5" paint-order="stroke">threshold ${threshold}</text>`
   const legend = (text: string, series: MetricSeries, colour: string, left: number): string =>
     `<text x="${left}" y="56" fill="${colour}">${text}: harmonic mean ${series.harmonicMean.toFixed(2)}, min ${series.min.toFixed(2)}</text>`
   return [

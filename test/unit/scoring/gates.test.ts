@@ -71,6 +71,13 @@ describe('gates on the container', () => {
     })
   }
 
+  it('lets the pixels of a result be square or shaped as those of its reference', () => {
+    const oblong = { sampleAspectRatio: '1280:1281' }
+    const reference = clip(oblong, { sizeBytes: 20_000_000 })
+    assert.deepEqual(closed(clip(oblong), reference), [])
+    assert.deepEqual(closed(clip(), reference), [])
+  })
+
   it('lets ordinary tags be left out, but not those of HDR', () => {
     assert.deepEqual(closed(clip(untagged)), [])
     const plain = clip(untagged, { sizeBytes: 20_000_000 })
