@@ -389,6 +389,11 @@ export const SETTINGS = {
     for: ['miner'],
     help: 'Generation tasks of callers with less stake in TAO are refused with 403, as on subnet 99; not on the test network.',
   }),
+  'miner.generate_blocked_ips': setting({
+    schema: list(),
+    for: ['miner'],
+    help: 'Addresses and networks (10.0.0.0/8) whose generation tasks are refused with 403, as on subnet 99.',
+  }),
   'miner.generate_workflow': setting({
     schema: text(),
     default: 'wan21-t2v-480p',

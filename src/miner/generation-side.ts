@@ -4,6 +4,7 @@ import { describeError } from '../lib/errors.js'
 import { connectProducer, LiveFeed } from '../queue/index.js'
 import { loadSigningKey } from '../storage/index.js'
 import { SHIPPED_WORKFLOWS, WorkflowStore } from '../workflows/index.js'
+import { blockedBy } from './blocked.js'
 import { generateRoutes, type LiveAddress } from './handlers/generate.js'
 import type { HandlerModules } from './handlers/modules.js'
 import { LiveCredentials } from './live/credential.js'
@@ -33,6 +34,10 @@ export async function generationRoutes(
     {
       timeoutMs: config['miner.generate_timeout_seconds'] * 1_000,
       minStake: config['subtensor.network'] === 'test' ? 0 : config['miner.generate_min_stake'],
+      isBlocked: blockedBy(
+        'miner.generate_blocked_ips',
+        config['miner.generate_blocked_ips'] ?? [],
+      ),
     },
     { ...handlers, live, address, promptWorkflow: store?.get(name) },
   )

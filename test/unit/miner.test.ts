@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { HandlerContext } from '#src/axon/index.js'
 import { SubnetError } from '#src/lib/errors.js'
+import { silentLog } from '#src/lib/log.js'
 import { refusalOf } from '#src/miner/admission.js'
 import { chooseSlots } from '#src/miner/bench-host.js'
+import { blockedBy } from '#src/miner/blocked.js'
 import { MinerError } from '#src/miner/errors.js'
+import { type GenerateRoutesModules, generateRoutes } from '#src/miner/handlers/generate.js'
 import { statusOf, wireCapacity } from '#src/miner/handlers/task.js'
 import { Offer } from '#src/miner/offer.js'
 import { compressTask, resultUrls, taskIdOf, upscaleTask } from '#src/miner/tasks.js'
@@ -136,6 +140,26 @@ describe('miner', () => {
     assert.equal(chooseSlots(steps(10, 10.5, 30)), 1)
     assert.equal(chooseSlots(steps(10)), 1)
     assert.equal(chooseSlots([]), 1)
+  })
+
+  it('refuses generation tasks of blocked addresses as subnet 99 does, and knows its own settings', async () => {
+    const isBlocked = blockedBy('miner.generate_blocked_ips', ['192.0.2.7', '2001:db8::/32'])
+    for (const address of ['192.0.2.7', '::ffff:192.0.2.7', '2001:db8::1'])
+      assert.ok(isBlocked(address), address)
+    for (const address of ['192.0.2.8', '2001:db9::1', '127.0.0.1'])
+      assert.equal(isBlocked(address), false, address)
+    for (const wrong of ['gpu1', '192.0.2.7/40'])
+      assert.equal(
+        codeOf(() => blockedBy('x', [wrong])),
+        'MINER_CONFIG',
+        wrong,
+      )
+    const modules = { log: silentLog() } as unknown as GenerateRoutesModules
+    const routes = generateRoutes({ timeoutMs: 1, minStake: 0, isBlocked }, modules)
+    const videoTask = routes.find(({ definition }) => definition.name === 'VideoTask')
+    const context = { caller: { address: '192.0.2.7' } } as HandlerContext
+    const answer = await videoTask?.run({ task_id: 'a', workflow_params: { 1: {} } }, context)
+    assert.deepEqual(answer, { status_code: 403, error: 'IP is blacklisted' })
   })
 
   it('says how much room each kind of work has, and how much generation has to who asks no further', () => {

@@ -29,6 +29,8 @@ export interface GenerateRoutesOptions {
   readonly timeoutMs: number
   /** In TAO; a caller with less is answered 403. */
   readonly minStake: number
+  /** Whether callers at an address are answered 403. */
+  readonly isBlocked: (address: string) => boolean
   /** How long the answer may wait for a server to take or refuse the workflow, in milliseconds. Default 3 s. */
   readonly submitWaitMs?: number
 }
@@ -48,9 +50,9 @@ export function generateRoutes(
     serve({
       definition: VideoTask,
       handler: async (request, context) => {
-        const stake = context.caller.peer?.stake ?? 0
-        if (stake < options.minStake) {
-          return counted(modules, { status_code: 403, error: `Stake below minimum: ${stake}` })
+        const forbidden = whyForbidden(options, context)
+        if (forbidden !== undefined) {
+          return counted(modules, { status_code: 403, error: forbidden })
         }
         if (request.task_id === '' || Object.keys(request.workflow_params).length === 0) {
           const error = 'Missing task_id or workflow_params'
@@ -73,6 +75,15 @@ export function generateRoutes(
       },
     }),
   ]
+}
+
+function whyForbidden(
+  { minStake, isBlocked }: GenerateRoutesOptions,
+  { caller }: HandlerContext,
+): string | undefined {
+  if (isBlocked(caller.address)) return 'IP is blacklisted'
+  const stake = caller.peer?.stake ?? 0
+  return stake < minStake ? `Stake below minimum: ${stake}` : undefined
 }
 
 const videoTask = (workflow: unknown, uploadUrl: string, fileName: string): GenerateTask => ({
@@ -226,7 +237,7 @@ async function promptTask(
   const id = jobId(context.caller.hotkey, generationTaskId(taskId))
   const known = await queue.view(id)
   if (known === undefined && prompt !== undefined && promptWorkflow !== undefined) {
-    if ((context.caller.peer?.stake ?? 0) < options.minStake) return { status: 'failed' }
+    if (whyForbidden(options, context) !== undefined) return { status: 'failed' }
     // The same task again, after a crash of ours, makes the same video.
     const seed = createHash('sha256').update(id).digest().readUIntBE(0, 6)
     const workflow = promptWorkflow.fill({ video_prompt: prompt, seed })
