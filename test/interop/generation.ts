@@ -95,6 +95,15 @@ try {
         verify: (fields) => assert.equal(fields['supports_comfy'], true),
       },
       {
+        what: 'is told of room by fields that it knows',
+        name: 'MinerCapacity',
+        fields: {},
+        verify: (fields) => {
+          assert.equal(fields['available'], true)
+          assert.equal(fields['max_concurrent_tasks'], 1)
+        },
+      },
+      {
         what: 'has a workflow accepted, every field kept',
         fields: first,
         verify: (fields, answer) => {

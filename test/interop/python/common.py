@@ -164,6 +164,13 @@ class ComfySupport(bt.Synapse):
     supports_comfy: bool = False
 
 
+class MinerCapacity(bt.Synapse):
+    available: bool = True
+    queue_size: int = 0
+    estimated_wait_time: int = 0
+    max_concurrent_tasks: int = 1
+
+
 class AudioTask(bt.Synapse):
     task_type: str = "transcription"
     input_data: str
@@ -235,6 +242,7 @@ SYNAPSES = {
         VideoTask,
         TaskStatusCheck,
         ComfySupport,
+        MinerCapacity,
         AudioTask,
         HashedTask,
         TokenStream,
