@@ -40,6 +40,11 @@ export class LruMap<K, V> {
     this.#young = new Map([[key, value]])
   }
 
+  *entries(): IterableIterator<[K, V]> {
+    yield* this.#young
+    yield* this.#old
+  }
+
   delete(key: K): boolean {
     const young = this.#young.delete(key)
     return this.#old.delete(key) || young

@@ -30,6 +30,7 @@ import {
   whenReady,
 } from './redis.js'
 import { type Admission, admit } from './scripts.js'
+import { TakenJobs } from './taken-jobs.js'
 import {
   type Capacity,
   JOB_KINDS,
@@ -72,6 +73,7 @@ export class BullJobQueue implements JobQueue {
   readonly #waiters = new Map<string, Set<() => void>>()
   readonly #modules: BullJobQueueModules
   readonly #redisUrl: string
+  readonly #taken: TakenJobs
   readonly #closed = new AbortController()
 
   private constructor(options: BullJobQueueOptions, modules: BullJobQueueModules, redis: Redis) {
@@ -90,6 +92,10 @@ export class BullJobQueue implements JobQueue {
         return [kind, queue]
       }),
     )
+    const { keepMs } = this.#settings
+    const keyOf = (kind: JobKind, id: string) => this.#lane(kind).toKey(id)
+    this.#taken = new TakenJobs({ keepMs, keyOf }, modules.clock)
+    redis.on('ready', () => void this.#countLost().catch(() => {}))
   }
 
   /**
@@ -178,6 +184,7 @@ export class BullJobQueue implements JobQueue {
       // Sent right behind the add on the same connection: the place is counted once at any later moment.
       const release = () => void this.#redis.zrem(keys.reserved, id).catch(() => {})
       await adding.finally(release)
+      this.#taken.add(id, request.kind)
       metrics?.enqueued.inc({ kind: request.kind, outcome: 'accepted' })
       return { id, duplicate: false }
     })
@@ -236,6 +243,7 @@ export class BullJobQueue implements JobQueue {
         .exec()
       if (state !== 'active') {
         // A worker that takes it at this moment sees the mark when it begins.
+        this.#taken.drop(id)
         await job.remove().catch(() => undefined)
       }
       this.#wake(id)
@@ -248,6 +256,7 @@ export class BullJobQueue implements JobQueue {
     await this.#ask(async () => {
       const found = await this.#find(id)
       if (found?.state !== undefined && !ENDED.has(found.state)) return
+      this.#taken.drop(id)
       await found?.job.remove()
       await this.#redis.del(recordKey(this.#settings.prefix, id))
     })
@@ -340,6 +349,18 @@ export class BullJobQueue implements JobQueue {
     const sinceMs = this.#modules.clock.now() - Number(record['atMs'] ?? 0)
     const etaMs = known ? Math.max(0, Number(eta) - sinceMs) : undefined
     return { ...base, state: state === 'active' ? 'active' : 'waiting', progress, etaMs }
+  }
+
+  /** Redis is back: says which jobs it has forgotten. */
+  async #countLost(): Promise<void> {
+    for (const { id, kind } of await this.#taken.missing(this.#redis)) {
+      this.#modules.metrics?.lost.inc({ kind })
+      this.#modules.log.error(
+        { event: 'job.lost', jobId: id, kind },
+        'Redis came back without a job that it had taken: it must be sent again',
+      )
+      this.#wake(id)
+    }
   }
 
   async #listen(kind: JobKind): Promise<void> {

@@ -27,6 +27,12 @@ export function createMetrics(registry: Registry) {
       labelNames: ['kind', 'state'],
       registers,
     }),
+    lost: new Counter({
+      name: 'subnet_queue_lost_total',
+      help: 'Accepted jobs that Redis no longer had after a restart.',
+      labelNames: ['kind'],
+      registers,
+    }),
     ended: new Counter({
       name: 'subnet_queue_ended_total',
       help: 'Runs of jobs that ended here, by code: OK, or the code of the failure.',
