@@ -341,7 +341,9 @@ export class Uplink<L extends Link> {
   #postpone(endpoint: string, trouble: string, throttled = false): void {
     const state = this.#states.find((item) => item.endpoint === endpoint)
     if (state === undefined) return
-    state.failures += 1
+    // A node that stood still but answered is no worse than before: where the chain itself rests, the
+    // only endpoint there is must be at hand again soon.
+    state.failures = trouble === 'stalled' ? 1 : state.failures + 1
     state.trouble = trouble
     const policy = throttled ? THROTTLED : (this.#options.backoff ?? BACKOFF)
     const delayMs = retryDelayMs(policy, state.failures, this.#options.rng.float())

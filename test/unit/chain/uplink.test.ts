@@ -203,6 +203,22 @@ describe('the watchdog over chain endpoints', () => {
     await uplink.close()
   })
 
+  it('keeps at hand the only endpoint of a chain that rests', async () => {
+    const { uplink, run, current, start, a, b, c } = setUp()
+    await start()
+    a.mode = 'stuck'
+    b.mode = 'down'
+    c.mode = 'down'
+    await run(300_000)
+    let away = 0
+    for (let second = 0; second < 300; second += 1) {
+      await run(1_000)
+      if (current() === undefined) away += 1
+    }
+    assert.ok(away < 30, `${away} of 300 s without a connection`)
+    await uplink.close()
+  })
+
   it('leaves a node that forks back behind what was final', async () => {
     const { uplink, run, current, start, a } = setUp()
     await start()
