@@ -1,6 +1,6 @@
 """ImageBind's published weights to ONNX: imagebind_vision.onnx and imagebind_audio.onnx.
 
-Usage: python imagebind.py WEIGHTS FOLDER     WEIGHTS: imagebind_huge.pth as Meta publishes it
+Usage: python imagebind_onnx.py WEIGHTS FOLDER     WEIGHTS: imagebind_huge.pth as Meta publishes it
 
 The weights are CC BY-NC-SA 4.0: not for commercial use. Inputs as Subreel prepares them:
 clips float [N, 3, 2, 224, 224] and spectra float [N, 1, 128, 204] -> embedding float [N, 1024].
@@ -53,7 +53,7 @@ def main(weights: str, folder: str):
             theirs = model({key: example.unsqueeze(1)})[key].numpy()
         (ours,) = run(path, {input_name: example})
         check_cosine(name, ours, theirs)
-        source = f"{Path(weights).name}, scripts/export/imagebind.py"
+        source = f"{Path(weights).name}, scripts/export/imagebind_onnx.py"
         add_to_manifest(out, name, path.name, LICENCE, source)
 
 

@@ -1,6 +1,6 @@
 """PIE-APP's published weights to ONNX: pieapp_patches.onnx in a folder of models.
 
-Usage: python pieapp.py WEIGHTS FOLDER     WEIGHTS: PieAPPv0.1-0937b014.pth as pyiqa publishes it
+Usage: python pieapp_onnx.py WEIGHTS FOLDER     WEIGHTS: PieAPPv0.1-0937b014.pth as pyiqa publishes it
 
 ref, dist float [N, 3, 64, 64] (BGR, 0-255) -> error, weight float [N]. A picture's score is the weighted mean
 over patches every 27 pixels; Subreel cuts the patches.
@@ -56,7 +56,7 @@ def main(weights: str, folder: str):
         "pieapp_patches",
         path.name,
         "see https://github.com/prashnani/PerceptualImageError",
-        f"{Path(weights).name}, scripts/export/pieapp.py",
+        f"{Path(weights).name}, scripts/export/pieapp_onnx.py",
     )
 
 
