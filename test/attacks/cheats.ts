@@ -45,6 +45,10 @@ export const CHEATS: readonly Cheat[] = [
   filter('brightening by 12 levels', 'lutyuv=y=val+12', 'tone'),
   filter('blur', 'gblur=sigma=1.2'),
   filter('half size and back', 'scale=iw/2:ih/2,scale=iw*2:ih*2'),
+  filter('sharpened every second frame', "unsharp=5:5:1.0:enable='mod(n,2)'"),
+  filter('adaptive sharpening', 'cas=0.6'),
+  filter('grain replaced by noise', 'hqdn3d=6:4:8:6,noise=alls=5:allf=t'),
+  filter('fewer levels', "lutyuv=y='4*floor(val/4)+2'"),
   // colour
   filter('gray', 'hue=s=0', 'gray'),
   filter('colour shift', 'hue=h=6', 'tone'),
@@ -76,6 +80,7 @@ export const CHEATS: readonly Cheat[] = [
     'frame-count',
   ),
   filter('reversed', 'reverse'),
+  filter('neighbours swapped', 'shuffleframes=1 0'),
   filter('frames blended with their neighbours', "tmix=frames=3:weights='1 1 1'"),
   filter('shorter', `trim=end_frame=${FRAMES - 5}`, 'duration'),
   filter('longer', 'tpad=stop_mode=clone:stop=6', 'duration'),
@@ -87,6 +92,8 @@ export const CHEATS: readonly Cheat[] = [
   // geometry
   filter('letterbox', 'scale=320:156,pad=320:180:0:12,setsar=1'),
   filter('crop and scale', 'crop=iw*0.94:ih*0.94,scale=320:180,setsar=1'),
+  filter('moved by two pixels', 'crop=iw-2:ih-2:2:2,pad=iw+2:ih+2:0:0'),
+  filter('edges smeared', 'crop=iw-8:ih-8:4:4,pad=iw+8:ih+8:4:4,fillborders=4:4:4:4:smear'),
   filter('mirrored', 'hflip', 'same-content'),
   filter('other size', 'scale=240:136,setsar=1', 'dimensions'),
   filter('pixels not square', 'setsar=4/3', 'pixel-aspect'),
