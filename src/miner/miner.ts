@@ -13,7 +13,6 @@ import {
   Retention,
 } from '../storage/index.js'
 import type { Signer } from '../wallet/index.js'
-import { openAxon } from './axon-side.js'
 import { configuredEngines, type MinerEngines } from './engines.js'
 import type { HandlerModules } from './handlers/modules.js'
 import { Offer } from './offer.js'
@@ -79,6 +78,8 @@ async function openMinerAxon(shared: Shared, offer: Offer, externalIp: string, p
   const signer = await parts.signer(config)
   const chain = await parts.chain(config, context)
   context.resources.use('chain', chain)
+  // Not loaded by workers, which are back the sooner after a crash.
+  const { openAxon } = await import('./axon-side.js')
   const netuid = toNetuid(must(config.netuid, 'netuid'))
   const axon = await openAxon(shared, {
     chain,
