@@ -40,6 +40,7 @@ export class LruMap<K, V> {
     this.#young = new Map([[key, value]])
   }
 
+  /** All entries, in no order that counts. */
   *entries(): IterableIterator<[K, V]> {
     yield* this.#young
     yield* this.#old

@@ -1,4 +1,4 @@
-import { type Job, Queue, QueueEvents } from 'bullmq'
+import { type Job, type JobsOptions, Queue, QueueEvents } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Clock } from '../lib/clock.js'
 import { describeError } from '../lib/errors.js'
@@ -74,6 +74,8 @@ export class BullJobQueue implements JobQueue {
   readonly #modules: BullJobQueueModules
   readonly #redisUrl: string
   readonly #taken: TakenJobs
+  /** Ends when what Redis forgot in its last restart is there again. */
+  #restored = Promise.resolve()
   readonly #closed = new AbortController()
 
   private constructor(options: BullJobQueueOptions, modules: BullJobQueueModules, redis: Redis) {
@@ -92,10 +94,11 @@ export class BullJobQueue implements JobQueue {
         return [kind, queue]
       }),
     )
-    const { keepMs } = this.#settings
-    const keyOf = (kind: JobKind, id: string) => this.#lane(kind).toKey(id)
-    this.#taken = new TakenJobs({ keepMs, keyOf }, modules.clock)
-    redis.on('ready', () => void this.#countLost().catch(() => {}))
+    this.#taken = new TakenJobs(modules.clock)
+    redis.on('close', () => this.#taken.redisAway())
+    redis.on('ready', () => {
+      this.#restored = this.#restoreLost()
+    })
   }
 
   /**
@@ -173,18 +176,20 @@ export class BullJobQueue implements JobQueue {
         payload: request.payload,
         expiresAtMs: nowMs + request.timeoutMs,
       }
-      const adding = lane.add(request.kind, data, {
+      const options: JobsOptions = {
         jobId: id,
         priority,
         attempts,
         backoff: { type: 'exponential', delay: backoffMs, jitter: 0.5 },
         removeOnComplete: { age: Math.ceil(keepMs / 1_000) },
         removeOnFail: { age: Math.ceil(keepMs / 1_000) },
-      })
+      }
+      const add = () => lane.add(request.kind, data, options)
+      const adding = add()
       // Sent right behind the add on the same connection: the place is counted once at any later moment.
       const release = () => void this.#redis.zrem(keys.reserved, id).catch(() => {})
       await adding.finally(release)
-      this.#taken.add(id, request.kind)
+      this.#taken.add({ id, kind: request.kind, again: add })
       metrics?.enqueued.inc({ kind: request.kind, outcome: 'accepted' })
       return { id, duplicate: false }
     })
@@ -192,6 +197,7 @@ export class BullJobQueue implements JobQueue {
 
   async view(id: string): Promise<JobView | undefined> {
     return this.#ask(async () => {
+      await this.#restored
       const record = await this.#redis.hgetall(recordKey(this.#settings.prefix, id))
       const found = await this.#find(id)
       if (record['cancelled'] !== undefined) return cancelledView(id, record, found?.job)
@@ -351,15 +357,23 @@ export class BullJobQueue implements JobQueue {
     return { ...base, state: state === 'active' ? 'active' : 'waiting', progress, etaMs }
   }
 
-  /** Redis is back: says which jobs it has forgotten. */
-  async #countLost(): Promise<void> {
-    for (const { id, kind } of await this.#taken.missing(this.#redis)) {
-      this.#modules.metrics?.lost.inc({ kind })
-      this.#modules.log.error(
-        { event: 'job.lost', jobId: id, kind },
-        'Redis came back without a job that it had taken: it must be sent again',
-      )
-      this.#wake(id)
+  /** Redis is back: what it took last and forgot is put there again. */
+  async #restoreLost(): Promise<void> {
+    for (const { id, kind, again } of this.#taken.redisBack()) {
+      try {
+        if ((await this.#lane(kind).getJobState(id)) !== 'unknown') continue
+        await again()
+        this.#modules.metrics?.restored.inc({ kind })
+        this.#modules.log.warn(
+          { event: 'job.restored', jobId: id, kind },
+          'Redis came back without a job that it had taken: it was put there again',
+        )
+      } catch (error) {
+        this.#modules.log.error(
+          { event: 'job.lost', jobId: id, kind, reason: describeError(error) },
+          'a job that Redis forgot could not be put there again',
+        )
+      }
     }
   }
 

@@ -27,9 +27,9 @@ export function createMetrics(registry: Registry) {
       labelNames: ['kind', 'state'],
       registers,
     }),
-    lost: new Counter({
-      name: 'subnet_queue_lost_total',
-      help: 'Accepted jobs that Redis no longer had after a restart.',
+    restored: new Counter({
+      name: 'subnet_queue_restored_total',
+      help: 'Accepted jobs that Redis had forgotten after a restart, put there again.',
       labelNames: ['kind'],
       registers,
     }),

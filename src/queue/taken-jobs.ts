@@ -1,34 +1,35 @@
-import type { Redis } from 'ioredis'
 import type { Clock } from '../lib/clock.js'
 import { LruMap } from '../lib/lru.js'
 import type { JobKind } from './types.js'
 
-/** More than the lanes hold; beyond it the oldest are no longer watched. */
-const WATCHED = 10_000
+/**
+ * How far back a Redis that dies can have forgotten: with `appendfsync everysec` it may put off a
+ * write for two seconds while an fsync is under way, and a power cut takes what was not yet synced.
+ */
+const FORGETS_MS = 10_000
+/** More than lanes take in that time, and few enough to hold their payloads. */
+const WATCHED = 512
 
-export interface TakenJobsOptions {
-  /** For so long after its end a job is in Redis. */
-  readonly keepMs: number
-  /** The key of a job in Redis. */
-  readonly keyOf: (kind: JobKind, id: string) => string
+export interface TakenJob {
+  readonly id: string
+  readonly kind: JobKind
+  /** Puts it into the queue again, under the same id. */
+  readonly again: () => Promise<unknown>
 }
 
-/**
- * The jobs that this process put into the queue, to tell after a restart of Redis which of them it
- * no longer has: the last second of an append-only file can be lost in a power cut.
- */
+/** The jobs that this process put into the queue of late, to be put there again when Redis dies and has forgotten them. */
 export class TakenJobs {
-  readonly #jobs = new LruMap<string, { readonly kind: JobKind; readonly atMs: number }>(WATCHED)
-  readonly #options: TakenJobsOptions
+  readonly #jobs = new LruMap<string, TakenJob & { readonly atMs: number }>(WATCHED)
   readonly #clock: Clock
+  /** When Redis went away; undefined while it is there. */
+  #awaySinceMs: number | undefined
 
-  constructor(options: TakenJobsOptions, clock: Clock) {
-    this.#options = options
+  constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  add(id: string, kind: JobKind): void {
-    this.#jobs.set(id, { kind, atMs: this.#clock.now() })
+  add(job: TakenJob): void {
+    this.#jobs.set(job.id, { ...job, atMs: this.#clock.now() })
   }
 
   /** It was removed on purpose. */
@@ -36,15 +37,16 @@ export class TakenJobs {
     this.#jobs.delete(id)
   }
 
-  /** The jobs that should be in Redis and are not; each is told once. */
-  async missing(redis: Redis): Promise<readonly { readonly id: string; readonly kind: JobKind }[]> {
-    const since = this.#clock.now() - this.#options.keepMs
-    const due = [...this.#jobs.entries()].filter(([, { atMs }]) => atMs > since)
-    const there = await Promise.all(
-      due.map(([id, { kind }]) => redis.exists(this.#options.keyOf(kind, id))),
-    )
-    const gone = due.filter((_, i) => there[i] === 0)
-    for (const [id] of gone) this.drop(id)
-    return gone.map(([id, { kind }]) => ({ id, kind }))
+  redisAway(): void {
+    this.#awaySinceMs ??= this.#clock.now()
+  }
+
+  /** Redis is back: the jobs that it took shortly before it went, each told once. */
+  redisBack(): readonly TakenJob[] {
+    const since = (this.#awaySinceMs ?? Number.POSITIVE_INFINITY) - FORGETS_MS
+    this.#awaySinceMs = undefined
+    const late = [...this.#jobs.entries()].filter(([, { atMs }]) => atMs >= since)
+    for (const [id] of late) this.drop(id)
+    return late.map(([, job]) => job)
   }
 }
