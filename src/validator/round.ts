@@ -1,15 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Clock } from '../lib/clock.js'
-import { describeError, isAbort, must, SubnetError } from '../lib/errors.js'
-import type { Logger } from '../lib/log.js'
+import { describeError, must, SubnetError } from '../lib/errors.js'
 import { mapLimit } from '../lib/loop.js'
 import type { ScoreRecord } from '../scoring/types.js'
 import { ArrivalJudge } from './judging.js'
-import type { ValidatorMetrics } from './metrics.js'
-import type { Outcome } from './outcomes.js'
 import type { MinerWork, RoundPlan, RoundTask } from './plan.js'
 import type {
   ChallengeSource,
@@ -19,7 +14,14 @@ import type {
   PayloadStore,
   ResultFetcher,
 } from './ports.js'
-import type { RoundStore, ScoreRow } from './state/rounds.js'
+import {
+  playRound,
+  type RoundBlock,
+  type RoundLifeModules,
+  type RoundResult,
+  rowsOf,
+} from './round-life.js'
+import type { ScoreRow } from './state/rounds.js'
 
 export interface RoundOptions {
   readonly netuid: number
@@ -31,22 +33,13 @@ export interface RoundOptions {
   readonly tempDir?: string
 }
 
-export interface RoundModules {
-  readonly rounds: RoundStore
+export interface RoundModules extends RoundLifeModules {
   readonly corpus: ChallengeSource
   readonly payloads: PayloadStore
   readonly client: MinerClient
   readonly fetcher: ResultFetcher
   readonly judge: Judge
-  readonly clock: Clock
-  readonly log: Logger
-  readonly metrics: ValidatorMetrics
 }
-
-/** How one round ended. */
-export type RoundResult =
-  | { readonly outcome: 'committed'; readonly scores: readonly ScoreRow[] }
-  | { readonly outcome: 'played-before' }
 
 /** What miners that take clips of one length are given. */
 interface Challenge {
@@ -73,49 +66,17 @@ export class RoundRunner {
     this.#modules = modules
   }
 
-  async play(
+  play(
     plan: RoundPlan,
-    at: { readonly block: number; readonly blockHash: string },
+    at: RoundBlock,
     miners: readonly MinerTarget[],
     signal: AbortSignal,
   ): Promise<RoundResult> {
-    const { rounds, log, clock, metrics } = this.#modules
-    const { netuid } = this.#options
-    const opened = await rounds.open({
-      roundId: plan.roundId,
-      netuid,
-      kind: plan.task.kind,
-      ...at,
-      plan,
-    })
-    if (!opened) return { outcome: 'played-before' }
-    log.info(
-      { event: 'round.opened', roundId: plan.roundId, miners: miners.length },
-      'opened a round',
+    const { netuid, tempDir } = this.#options
+    const round = { ...at, roundId: plan.roundId, netuid, kind: plan.task.kind, plan }
+    return playRound(this.#modules, round, { miners: miners.length, tempDir }, (dir) =>
+      this.#scores(plan, miners, dir, signal),
     )
-    const started = clock.monotonic()
-    const dir = await mkdtemp(join(this.#options.tempDir ?? tmpdir(), 'subreel-round-'))
-    try {
-      const scores = await this.#scores(plan, miners, dir, signal)
-      await rounds.commit(plan.roundId, scores)
-      const seconds = (clock.monotonic() - started) / 1000
-      metrics.roundSeconds.observe({ kind: plan.task.kind }, seconds)
-      log.info(
-        { event: 'round.committed', roundId: plan.roundId, miners: scores.length, seconds },
-        'committed a round',
-      )
-      return { outcome: 'committed', scores }
-    } catch (error) {
-      await rounds.abandon(plan.roundId)
-      if (!isAbort(error))
-        log.error(
-          { event: 'round.voided', roundId: plan.roundId, error },
-          'voided a round: the fault is ours',
-        )
-      throw error
-    } finally {
-      await rm(dir, { recursive: true, force: true })
-    }
   }
 
   async #scores(
@@ -189,22 +150,12 @@ export class RoundRunner {
     firstWithContent: Map<string, number>,
     signal: AbortSignal,
   ): Promise<ScoreRow> {
-    const { client, fetcher, log, metrics } = this.#modules
+    const { client, fetcher, metrics } = this.#modules
     const kind = plan.task.kind
-    const row = (
-      outcome: Outcome,
-      score: number,
-      reason: string,
-      extra: Partial<ScoreRow> = {},
-    ): ScoreRow => {
-      metrics.outcomes.inc({ kind, outcome })
-      log.info(
-        { event: 'task.scored', roundId: plan.roundId, uid: miner.uid, outcome, score, reason },
-        'scored an answer',
-      )
-      const base = { hotkey: miner.hotkey, uid: miner.uid, kind, contentSeconds: challenge.seconds }
-      return { ...base, outcome, score, reason, ...extra }
-    }
+    const row = rowsOf(this.#modules, plan.roundId, {
+      ...{ hotkey: miner.hotkey, uid: miner.uid, kind },
+      contentSeconds: challenge.seconds,
+    })
     const task = { ...minerWork(plan.task), url: challenge.url, roundId: plan.roundId }
     const answer = await client.ask(miner, task, { timeoutMs: challenge.timeoutMs, signal })
     signal.throwIfAborted()
@@ -233,11 +184,7 @@ export class RoundRunner {
       record = await challenge.arrivals.add({ id: miner.hotkey, path, sha256: fetched.sha256 })
     } catch (error) {
       signal.throwIfAborted()
-      log.error(
-        { event: 'task.judge-failed', roundId: plan.roundId, uid: miner.uid, error },
-        'the judge failed on an answer',
-      )
-      return row('infrastructure', 0, `the judge failed: ${describeError(error)}`, { latencyMs })
+      return row.unjudged(error, { latencyMs })
     } finally {
       await rm(path, { force: true })
     }

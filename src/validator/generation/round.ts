@@ -1,22 +1,23 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type Clock, deadline } from '../../lib/clock.js'
-import { describeError, isAbort } from '../../lib/errors.js'
-import type { Logger } from '../../lib/log.js'
+import { deadline } from '../../lib/clock.js'
 import { mapLimit } from '../../lib/loop.js'
 import type { GeneratedResult, Rerun } from '../../scoring/generation/index.js'
 import type { ScoreRecord } from '../../scoring/types.js'
 import type { Workflow, WorkflowStore } from '../../workflows/index.js'
-import type { ValidatorMetrics } from '../metrics.js'
 import { opaqueId } from '../opaque-id.js'
-import type { Outcome } from '../outcomes.js'
 import type { MinerTarget, PayloadStore } from '../ports.js'
-import type { RoundResult } from '../round.js'
-import type { RoundStore, ScoreRow } from '../state/rounds.js'
+import {
+  playRound,
+  type RoundBlock,
+  type RoundLifeModules,
+  type RoundResult,
+  rowsOf,
+} from '../round-life.js'
+import type { ScoreRow } from '../state/rounds.js'
 import type { GenerationClient } from './client.js'
 import type { GenerationPlan, StillPlan } from './plan.js'
 
@@ -45,8 +46,7 @@ export interface GenerationJudge {
   ): Promise<ScoreRecord>
 }
 
-export interface GenerationRoundModules {
-  readonly rounds: RoundStore
+export interface GenerationRoundModules extends RoundLifeModules {
   readonly workflows: WorkflowStore
   readonly client: Pick<
     GenerationClient,
@@ -56,9 +56,6 @@ export interface GenerationRoundModules {
   /** First frames, for workflows that want one. */
   readonly stills: { still(plan: StillPlan, output: string): Promise<void> } | undefined
   readonly payloads: PayloadStore
-  readonly clock: Clock
-  readonly log: Logger
-  readonly metrics: ValidatorMetrics
 }
 
 /**
@@ -74,38 +71,17 @@ export class GenerationRound {
     this.#modules = modules
   }
 
-  async play(
+  play(
     plan: GenerationPlan,
-    at: { readonly block: number; readonly blockHash: string },
+    at: RoundBlock,
     miners: readonly MinerTarget[],
     signal: AbortSignal,
   ): Promise<RoundResult> {
-    const { rounds, log, clock, metrics } = this.#modules
-    const { roundId } = plan
     const { netuid, tempDir } = this.#options
-    if (!(await rounds.open({ roundId, netuid, kind: 'generation', ...at, plan })))
-      return { outcome: 'played-before' }
-    log.info({ event: 'round.opened', roundId, miners: miners.length }, 'opened a round')
-    const started = clock.monotonic()
-    const dir = await mkdtemp(join(tempDir ?? tmpdir(), 'subreel-round-'))
-    try {
-      const scores = await this.#scores(plan, miners, dir, signal)
-      await rounds.commit(roundId, scores)
-      const seconds = (clock.monotonic() - started) / 1000
-      metrics.roundSeconds.observe({ kind: 'generation' }, seconds)
-      log.info(
-        { event: 'round.committed', roundId, miners: scores.length, seconds },
-        'committed a round',
-      )
-      return { outcome: 'committed', scores }
-    } catch (error) {
-      await rounds.abandon(roundId)
-      if (!isAbort(error))
-        log.error({ event: 'round.voided', roundId, error }, 'voided a round: the fault is ours')
-      throw error
-    } finally {
-      await rm(dir, { recursive: true, force: true })
-    }
+    const round = { ...at, roundId: plan.roundId, netuid, kind: plan.task.kind, plan }
+    return playRound(this.#modules, round, { miners: miners.length, tempDir }, (dir) =>
+      this.#scores(plan, miners, dir, signal),
+    )
   }
 
   async #scores(
@@ -171,20 +147,9 @@ export class GenerationRound {
   ): Promise<ScoreRow | undefined> {
     const { client, log, metrics, judge } = this.#modules
     const { timeoutMs, keepResults = false } = this.#options
-    const row = (
-      outcome: Outcome,
-      score: number,
-      reason: string,
-      extra: Partial<ScoreRow> = {},
-    ): ScoreRow => {
-      metrics.outcomes.inc({ kind: 'generation', outcome })
-      log.info(
-        { event: 'task.scored', roundId: plan.roundId, uid: miner.uid, outcome, score, reason },
-        'scored an answer',
-      )
-      const { hotkey, uid } = miner
-      return { hotkey, uid, kind: 'generation', outcome, score, reason, ...extra }
-    }
+    const row = rowsOf(this.#modules, plan.roundId, {
+      ...{ hotkey: miner.hotkey, uid: miner.uid, kind: plan.task.kind },
+    })
     if ((await client.supports(miner, signal)) === false) {
       return row('refused', 0, 'the miner says that it has no ComfyUI')
     }
@@ -222,12 +187,7 @@ export class GenerationRound {
       return row(outcome, record.score, record.reason, { latencyMs, quality, record, ...kept })
     } catch (error) {
       signal.throwIfAborted()
-      log.error(
-        { event: 'task.judge-failed', roundId: plan.roundId, uid: miner.uid, error },
-        'the judge failed on an answer',
-      )
-      const reason = `the judge failed: ${describeError(error)}`
-      return row('infrastructure', 0, reason, { latencyMs })
+      return row.unjudged(error, { latencyMs })
     } finally {
       if (resultUrl === undefined) await client.remove(answer.key).catch(() => {})
       await rm(dir, { recursive: true, force: true })

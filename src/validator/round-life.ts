@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Clock } from '../lib/clock.js'
+import { describeError, isAbort } from '../lib/errors.js'
+import type { Logger } from '../lib/log.js'
+import type { ValidatorMetrics } from './metrics.js'
+import type { Outcome } from './outcomes.js'
+import type { RoundInfo, RoundStore, ScoreRow } from './state/rounds.js'
+
+/** The block that opens a round. */
+export type RoundBlock = Pick<RoundInfo, 'block' | 'blockHash'>
+
+/** How one round ended. */
+export type RoundResult =
+  | { readonly outcome: 'committed'; readonly scores: readonly ScoreRow[] }
+  | { readonly outcome: 'played-before' }
+
+export interface RoundLifeModules {
+  readonly rounds: RoundStore
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: ValidatorMetrics
+}
+
+/**
+ * The life of a round of any kind: opened once, scored in a folder of its own, committed whole. What
+ * `scores` throws voids the round and is thrown on.
+ */
+export async function playRound(
+  { rounds, clock, log, metrics }: RoundLifeModules,
+  round: RoundInfo,
+  {
+    miners,
+    tempDir = tmpdir(),
+  }: { readonly miners: number; readonly tempDir?: string | undefined },
+  scores: (dir: string) => Promise<readonly ScoreRow[]>,
+): Promise<RoundResult> {
+  const { roundId, kind } = round
+  if (!(await rounds.open(round))) return { outcome: 'played-before' }
+  log.info({ event: 'round.opened', roundId, miners }, 'opened a round')
+  const started = clock.monotonic()
+  let dir: string | undefined
+  try {
+    dir = await mkdtemp(join(tempDir, 'subreel-round-'))
+    const rows = await scores(dir)
+    await rounds.commit(roundId, rows)
+    const seconds = (clock.monotonic() - started) / 1000
+    metrics.roundSeconds.observe({ kind }, seconds)
+    log.info(
+      { event: 'round.committed', roundId, miners: rows.length, seconds },
+      'committed a round',
+    )
+    return { outcome: 'committed', scores: rows }
+  } catch (error) {
+    await rounds.abandon(roundId)
+    if (!isAbort(error))
+      log.error({ event: 'round.voided', roundId, error }, 'voided a round: the fault is ours')
+    throw error
+  } finally {
+    if (dir !== undefined) await rm(dir, { recursive: true, force: true })
+  }
+}
+
+/** Makes the rows of one miner's part of a round, each counted and logged as it is made. */
+export function rowsOf(
+  { log, metrics }: Pick<RoundLifeModules, 'log' | 'metrics'>,
+  roundId: string,
+  base: Pick<ScoreRow, 'hotkey' | 'uid' | 'kind' | 'contentSeconds'>,
+) {
+  const { uid, kind } = base
+  const row = (
+    outcome: Outcome,
+    score: number,
+    reason: string,
+    extra: Partial<ScoreRow> = {},
+  ): ScoreRow => {
+    metrics.outcomes.inc({ kind, outcome })
+    log.info({ event: 'task.scored', roundId, uid, outcome, score, reason }, 'scored an answer')
+    return { ...base, outcome, score, reason, ...extra }
+  }
+  /** The judge itself failed, which lowers nobody. */
+  const unjudged = (error: unknown, extra: Partial<ScoreRow>): ScoreRow => {
+    log.error({ event: 'task.judge-failed', roundId, uid, error }, 'the judge failed on an answer')
+    return row('infrastructure', 0, `the judge failed: ${describeError(error)}`, extra)
+  }
+  return Object.assign(row, { unjudged })
+}
