@@ -24,8 +24,8 @@ export async function collectRounds(db, corpusDir, workDir, comfy) {
   const rounds = []
   for (const row of rows) {
     const plan = JSON.parse(row.plan)
-    // A sample of a user's work has no challenge to make again.
-    if (plan.task === undefined) continue
+    // A sample of a user's work has no challenge of the corpus to make again.
+    if (row.round_id.startsWith('organic-')) continue
     const reference = join(workDir, `${row.round_id}-reference.mp4`)
     const payload = join(workDir, `${row.round_id}-payload.mp4`)
     if (plan.task.kind === 'generation') await generateAgain(plan, comfy, reference)

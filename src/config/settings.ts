@@ -180,7 +180,7 @@ export const SETTINGS = {
   'neuron.timeout': setting({
     schema: number({ min: 1, max: 3600 }),
     for: ['validator'],
-    help: 'Seconds a miner has for a task; when absent 40 for upscaling, 120 for compression, 600 for generation.',
+    help: 'Seconds a miner has for work on a video; when absent 40 for upscaling, 120 for compression.',
   }),
   'neuron.epoch_length': setting({
     schema: int({ min: 1, max: 100_000 }),

@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { probe } from '../media/index.js'
 import { type ChallengeOptions, makeLowResolution, makeReference, makeStill } from './challenge.js'
 import { CorpusError } from './errors.js'
@@ -44,26 +44,18 @@ export class Corpus {
     const names = await readdir(folder).catch(() => [])
     const entries: Entry[] = []
     for (const name of names.filter((file) => VIDEO_FILE.test(file)).sort()) {
-      const path = join(folder, name)
-      const info = await probe(path, options).catch(() => undefined)
-      if (info?.video === undefined || info.durationSeconds < MIN_SECONDS) continue
-      const { width, height, fps } = info.video
-      entries.push({
-        id: name,
-        path,
-        durationSeconds: info.durationSeconds,
-        width,
-        height,
-        fps: `${fps.num}/${fps.den}`,
-      })
+      const entry = await readEntry(name, join(folder, name), options)
+      if (entry !== undefined) entries.push(entry)
     }
-    if (entries.length === 0) {
-      throw new CorpusError(
-        { code: 'CORPUS_EMPTY', folder },
-        `${folder} holds no usable video; put at least one clip into it`,
-      )
-    }
+    if (entries.length === 0) throw empty(folder)
     return new Corpus(entries, options)
+  }
+
+  /** One video as a corpus of its own. @throws CorpusError CORPUS_EMPTY */
+  static async of(path: string, options: ChallengeOptions = {}): Promise<Corpus> {
+    const entry = await readEntry(basename(path), path, options)
+    if (entry === undefined) throw empty(dirname(path))
+    return new Corpus([entry], options)
   }
 
   /** A corpus without clips, for a validator whose rounds need none. */
@@ -118,4 +110,24 @@ export class Corpus {
     }
     return entry
   }
+}
+
+/** Undefined for a file that is no video, or too short a one. */
+async function readEntry(
+  id: string,
+  path: string,
+  options: ChallengeOptions,
+): Promise<Entry | undefined> {
+  const info = await probe(path, options).catch(() => undefined)
+  if (info?.video === undefined || info.durationSeconds < MIN_SECONDS) return undefined
+  const { durationSeconds, video } = info
+  const { width, height, fps } = video
+  return { id, path, durationSeconds, width, height, fps: `${fps.num}/${fps.den}` }
+}
+
+function empty(folder: string): CorpusError {
+  return new CorpusError(
+    { code: 'CORPUS_EMPTY', folder },
+    `${folder} holds no usable video; put at least one clip into it`,
+  )
 }

@@ -5,8 +5,8 @@ import type { OrganicRequest } from '../queue/index.js'
 import { GatewayError } from './errors.js'
 
 const compression = {
-  /** VMAF NEG that the result must reach. */
-  vmafThreshold: z.number().min(0).max(100).default(90),
+  /** VMAF NEG that the result must reach. The default is one that rounds draw, too. */
+  vmafThreshold: z.number().min(0).max(100).default(89),
   codec: z.enum(['av1', 'hevc', 'h264', 'vp9']).default('av1'),
   mode: z.enum(['CRF', 'VBR']).default('CRF'),
   targetBitrateMbps: z.number().positive().max(1000).default(10),

@@ -89,6 +89,13 @@ export class DendriteMinerClient implements MinerClient {
     options: AskOptions,
   ): Promise<MinerAnswer> {
     const generation = must(this.#generation, 'a client of generation')
+    const started = this.#clock.monotonic()
+    const readiness = await generation.readiness(miner, options.signal)
+    if (readiness !== 'ready') {
+      const latencyMs = this.#clock.monotonic() - started
+      const reason = readiness === 'full' ? 'the miner has no room' : 'the miner has no ComfyUI'
+      return { ok: false, outcome: 'refused', latencyMs, reason }
+    }
     const request = { taskId: opaqueId(roundId), workflow, fileName: 'result.mp4' }
     const answer = await generation.generate(miner, request, options)
     if (!answer.ok) return answer

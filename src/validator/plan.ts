@@ -6,6 +6,9 @@ import type { VideoCodec } from '../scoring/types.js'
 export const ROUND_KINDS = ['compression', 'upscaling'] as const
 export type RoundKind = (typeof ROUND_KINDS)[number]
 
+/** How much larger a task type makes a video; as the reference, all but one double its sides. */
+export const scaleOf = (taskType: string): 2 | 4 => (taskType === 'SD24K' ? 4 : 2)
+
 /** What a miner is asked to do. */
 export type MinerWork =
   | {

@@ -1,5 +1,4 @@
 import { type Config, ConfigError } from '../config/index.js'
-import type { CorpusClip } from '../corpus/index.js'
 import { toUid, type Uid } from '../protocol/index.js'
 import { LEDGER_RULES, type LedgerRules } from '../scoring/ledger.js'
 import { type TaskKind, VIDEO_CODECS } from '../scoring/types.js'
@@ -9,7 +8,7 @@ import {
   type PlanSettings,
   ROUND_KINDS,
   type RoundKind,
-  type RoundPlan,
+  scaleOf,
 } from './plan.js'
 
 /** Kinds of synthetic rounds on clips that the settings ask for. @throws ConfigError */
@@ -52,14 +51,14 @@ export function planSettings(config: Config): PlanSettings {
       (name) =>
         defaults.taskTypes.find((type) => type.name === name) ?? {
           name,
-          scale: name === 'SD24K' ? 4 : 2,
+          scale: scaleOf(name),
           weight: 0.3,
         },
     ),
   }
 }
 
-const DEFAULT_TIMEOUT_SECONDS = { compression: 120, upscaling: 40, generation: 600 } as const
+const DEFAULT_TIMEOUT_SECONDS = { compression: 120, upscaling: 40 } as const
 
 const GIGAPIXEL = 1e9
 
@@ -69,26 +68,18 @@ const GIGAPIXEL = 1e9
  */
 export function minerTimeoutMs(
   config: Config,
-  kind: keyof typeof DEFAULT_TIMEOUT_SECONDS,
+  kind: keyof typeof DEFAULT_TIMEOUT_SECONDS | 'generation',
   pixels: number,
 ): number {
+  if (kind === 'generation') return config['generation.timeout_seconds'] * 1_000
   const least = config['neuron.timeout'] ?? DEFAULT_TIMEOUT_SECONDS[kind]
   const bySize = (config['validator.seconds_per_gigapixel'] * pixels) / GIGAPIXEL
   return Math.max(least, bySize) * 1_000
 }
 
-const NOMINAL_FPS = 30
-
-/** Pixels of a challenge of that length; the frame rate is taken as 30, as the plan does not hold it. */
-export function challengePixels(
-  clips: readonly CorpusClip[],
-  { clipId, task }: RoundPlan,
-  seconds: number,
-): number {
-  const clip = clips.find(({ id }) => id === clipId)
-  const scale = task.kind === 'upscaling' ? task.scale : 1
-  return ((clip?.width ?? 0) * (clip?.height ?? 0) * NOMINAL_FPS * seconds) / scale ** 2
-}
+/** How long what miners fetch can be fetched: twice their time, for late fetches and crashes of theirs. */
+export const payloadLivesSeconds = (timeoutMs: number): number =>
+  Math.ceil((2 * timeoutMs) / 1_000) + 600
 
 const HOUR_MS = 3_600_000
 

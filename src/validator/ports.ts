@@ -82,6 +82,18 @@ export interface ResultFetcher {
   ): Promise<{ readonly sha256: string; readonly sizeBytes: number }>
 }
 
+/** Whether a file is a video that plays, and how large it is. */
+export type VideoCheck = (
+  path: string,
+  signal: AbortSignal,
+) => Promise<{
+  readonly ok: boolean
+  readonly reason: string
+  readonly durationSeconds: number | undefined
+  /** Frames × width × height. */
+  readonly pixels?: number
+}>
+
 /** Where challenges come from. */
 export interface ChallengeSource {
   readonly clips: readonly CorpusClip[]

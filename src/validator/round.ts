@@ -5,7 +5,8 @@ import { describeError, must, SubnetError } from '../lib/errors.js'
 import { mapLimit } from '../lib/loop.js'
 import type { ScoreRecord } from '../scoring/types.js'
 import { ArrivalJudge } from './judging.js'
-import type { MinerWork, RoundPlan, RoundTask } from './plan.js'
+import type { MinerWork, RoundKind, RoundPlan, RoundTask } from './plan.js'
+import { payloadLivesSeconds } from './policy.js'
 import type {
   ChallengeSource,
   Judge,
@@ -13,6 +14,7 @@ import type {
   MinerTarget,
   PayloadStore,
   ResultFetcher,
+  VideoCheck,
 } from './ports.js'
 import {
   playRound,
@@ -27,14 +29,15 @@ export interface RoundOptions {
   readonly netuid: number
   /** Requests in flight at once. */
   readonly concurrency: number
-  /** Time a miner has for a challenge of that length, in milliseconds. */
-  readonly timeoutMs: (plan: RoundPlan, seconds: number) => number
+  /** Time a miner has for a clip of so many pixels (frames × width × height), in milliseconds. */
+  readonly timeoutMs: (kind: RoundKind, pixels: number) => number
   /** Where working files go; the system's temporary folder when absent. */
   readonly tempDir?: string
 }
 
 export interface RoundModules extends RoundLifeModules {
   readonly corpus: ChallengeSource
+  readonly check: VideoCheck
   readonly payloads: PayloadStore
   readonly client: MinerClient
   readonly fetcher: ResultFetcher
@@ -111,12 +114,12 @@ export class RoundRunner {
     parent: string,
     signal: AbortSignal,
   ): Promise<Challenge> {
-    const { payloads, judge } = this.#modules
+    const { payloads, judge, check } = this.#modules
     const dir = await mkdtemp(join(parent, 'challenge-'))
     const files = await this.#makeChallenge({ ...plan, cut: { ...plan.cut, seconds } }, dir)
-    const timeoutMs = this.#options.timeoutMs(plan, seconds)
-    // Twice the time a miner has: it may fetch late, and again after a crash of its own.
-    const livesSeconds = Math.ceil((2 * timeoutMs) / 1000) + 600
+    const { pixels = 0 } = await check(files.payload, signal)
+    const timeoutMs = this.#options.timeoutMs(plan.task.kind, pixels)
+    const livesSeconds = payloadLivesSeconds(timeoutMs)
     const { url, key } = await payloads.publish(files.payload, livesSeconds, signal)
     const request = { task: plan.task, ...files, contentSeconds: seconds }
     const arrivals = new ArrivalJudge((results) => judge.judge({ ...request, results }, signal))

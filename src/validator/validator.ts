@@ -41,7 +41,6 @@ import { DendriteMinerClient } from './miner-client.js'
 import { Network } from './network.js'
 import { OrganicSampler } from './organic/sample.js'
 import {
-  challengePixels,
   invalidSetting,
   ledgerRules,
   minerTimeoutMs,
@@ -49,6 +48,7 @@ import {
   roundKinds,
   weightPolicy,
 } from './policy.js'
+import type { ChallengeSource, VideoCheck } from './ports.js'
 import { RoundRunner } from './round.js'
 import { EmissionStore } from './state/emissions.js'
 import { Lease } from './state/lease.js'
@@ -140,26 +140,20 @@ export async function startValidator(
   )
   const judge = new RoundJudge(createJudge({ vmaf, media: tools }))
   const tempDir = config['neuron.temp_dir']
-  const runner = new RoundRunner(
-    {
-      netuid,
-      concurrency: 256,
-      timeoutMs: (plan, seconds) =>
-        minerTimeoutMs(config, plan.task.kind, challengePixels(corpus.clips, plan, seconds)),
-      ...(tempDir === undefined ? {} : { tempDir }),
-    },
-    {
-      rounds,
-      corpus,
-      payloads,
-      client,
-      fetcher,
-      judge,
-      clock,
-      log,
-      metrics,
-    },
-  )
+  const check: VideoCheck = (path, signal) => checkPlayable(path, tools, signal)
+  const roundsOf = (challenges: ChallengeSource) =>
+    new RoundRunner(
+      {
+        netuid,
+        concurrency: 256,
+        timeoutMs: (kind, pixels) => minerTimeoutMs(config, kind, pixels),
+        ...(tempDir === undefined ? {} : { tempDir }),
+      },
+      {
+        corpus: challenges,
+        ...{ rounds, check, payloads, client, fetcher, judge, clock, log, metrics },
+      },
+    )
   const consensus = new ConsensusView()
   const organic = new OrganicDuty(
     {
@@ -178,9 +172,15 @@ export async function startValidator(
       tasks,
       client,
       fetcher,
-      check: (path, signal) => checkPlayable(path, tools, signal),
+      check,
       payloads,
-      sampler: new OrganicSampler({ network, rounds, ledger, judge }),
+      sampler: new OrganicSampler(
+        { seconds: config['validator.clip_seconds'], settings: planSettings(config) },
+        {
+          ...{ network, rounds, ledger, judge, rng, roundsOf },
+          clipOf: (path) => Corpus.of(path, tools),
+        },
+      ),
       metrics,
       workflows,
       ledger,
@@ -216,7 +216,7 @@ export async function startValidator(
         seconds: config['validator.clip_seconds'],
         settings: planSettings(config),
       },
-      { network, miners, corpus, runner, ledger },
+      { network, miners, corpus, runner: roundsOf(corpus), ledger },
     ),
     ...(await openGeneration(config, context, {
       workflows,

@@ -97,20 +97,13 @@ describe('a generation task at a miner', () => {
   })
 
   it('goes to miners that have room and do not deny that they run workflows', async () => {
-    const full = clientOf({
-      MinerCapacity: () => ({ available: false }),
-      ComfySupport: () => ({ supports_comfy: false }),
-    })
-    assert.deepEqual(
-      [await full.hasRoom(miner, signal), await full.supports(miner, signal)],
-      [false, false],
-    )
+    const full = clientOf({ MinerCapacity: () => ({ available: false }) })
+    assert.equal(await full.readiness(miner, signal), 'full')
     const lanes = { compression: {}, generation: { available: false } }
     const busy = clientOf({ MinerCapacity: () => ({ available: true, lanes }) })
-    assert.equal(await busy.hasRoom(miner, signal), false, 'room for other work is no room')
-    assert.deepEqual(
-      [await clientOf({}).hasRoom(miner, signal), await clientOf({}).supports(miner, signal)],
-      [true, undefined],
-    )
+    assert.equal(await busy.readiness(miner, signal), 'full', 'room for other work is no room')
+    const without = clientOf({ ComfySupport: () => ({ supports_comfy: false }) })
+    assert.equal(await without.readiness(miner, signal), 'no-comfy')
+    assert.equal(await clientOf({}).readiness(miner, signal), 'ready')
   })
 })

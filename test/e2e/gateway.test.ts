@@ -112,7 +112,7 @@ describe('the gateway', () => {
     assert.equal(task?.kind, 'compression')
     assert.deepEqual(task.params, {
       url: body.url,
-      vmafThreshold: 90,
+      vmafThreshold: 89,
       codec: 'hevc',
       mode: 'CRF',
       targetBitrateMbps: 10,

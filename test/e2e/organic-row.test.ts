@@ -3,14 +3,16 @@ import { join } from 'node:path'
 import { after, before, it } from 'node:test'
 import { sql } from 'kysely'
 import { type Axon, createAxon, serve } from 'subreel/axon'
-import { toBlockNumber, toNetuid, toUid, VideoCompression } from 'subreel/protocol'
+import { toBlockNumber, toNetuid, toUid, VideoCompression, VideoUpscaling } from 'subreel/protocol'
 import type { Chain, Metagraph, Neuron } from '#src/chain/types.js'
+import { Corpus } from '#src/corpus/index.js'
 import { createDendrite, type Dendrite } from '#src/dendrite/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { GuardedFetcher } from '#src/lib/http/index.js'
 import { silentLog } from '#src/lib/log.js'
 import { createRegistry } from '#src/lib/metrics.js'
 import { SystemRng } from '#src/lib/rng.js'
+import { probeVideo } from '#src/media/index.js'
 import { LEDGER_RULES } from '#src/scoring/ledger.js'
 import { checkPlayable } from '#src/scoring/playable.js'
 import { BuiltinStore } from '#src/storage/index.js'
@@ -23,6 +25,9 @@ import { createMetrics } from '#src/validator/metrics.js'
 import { DendriteMinerClient } from '#src/validator/miner-client.js'
 import { Network } from '#src/validator/network.js'
 import { OrganicSampler } from '#src/validator/organic/sample.js'
+import { DEFAULT_PLAN_SETTINGS } from '#src/validator/plan.js'
+import type { ChallengeSource } from '#src/validator/ports.js'
+import { RoundRunner } from '#src/validator/round.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { RoundStore } from '#src/validator/state/rounds.js'
@@ -44,6 +49,8 @@ let store: BuiltinStore
 let dendrite: Dendrite
 /** When the miner was asked, and for what. */
 const asked: { readonly atMs: number; readonly url: string }[] = []
+/** The same of upscaling, with the file it was given. */
+const upscaled: { readonly path: string; readonly url: string; readonly roundId: string }[] = []
 const stop = new AbortController()
 let running: Promise<void>
 let organic: OrganicDuty
@@ -60,6 +67,15 @@ before(async () => {
         definition: VideoCompression,
         handler: ({ miner_payload }) => {
           asked.push({ atMs: clock.now(), url: miner_payload.reference_video_url })
+          return { miner_response: { optimized_video_url: clips.url('/flattitle.crf40.mp4') } }
+        },
+      }),
+      serve({
+        definition: VideoUpscaling,
+        handler: async ({ round_id, miner_payload: { reference_video_url } }) => {
+          const path = join(files.dir, `${round_id}.mp4`)
+          await new GuardedFetcher({ allowPrivate: true }).download(reference_video_url, path)
+          upscaled.push({ path, url: reference_video_url, roundId: round_id ?? '' })
           return { miner_response: { optimized_video_url: clips.url('/flattitle.crf40.mp4') } }
         },
       }),
@@ -82,10 +98,26 @@ before(async () => {
   } satisfies Metagraph)
   const miners = new MinerStore(db, clock, NETUID)
   await miners.sync([neuron])
-  await miners.warrant(bob.address, ['compress'])
+  await miners.warrant(bob.address, ['compress', 'upscale'])
   const metrics = createMetrics(createRegistry())
   const ledger = new LedgerState(LEDGER_RULES)
   const judge = new MemoryJudge(() => 0.5)
+  const rounds = new RoundStore(db, clock)
+  const parts = {
+    ...{ client: new DendriteMinerClient(dendrite, clock), payloads: new StorePayloads(store) },
+    fetcher: new GuardedResults(new GuardedFetcher({ allowPrivate: true }), 10_000_000),
+    check: (path: string, signal: AbortSignal) => checkPlayable(path, {}, signal),
+    ...{ metrics, clock, log },
+  }
+  const roundsOf = (corpus: ChallengeSource) =>
+    new RoundRunner(
+      { netuid: NETUID, concurrency: 1, timeoutMs: () => 60_000, tempDir: files.dir },
+      { ...parts, corpus, rounds, judge },
+    )
+  const sampler = new OrganicSampler(
+    { seconds: 10, settings: DEFAULT_PLAN_SETTINGS },
+    { network, rounds, ledger, judge, rng, roundsOf, clipOf: (path) => Corpus.of(path) },
+  )
   organic = new OrganicDuty(
     {
       ...{
@@ -99,13 +131,8 @@ before(async () => {
       ...{ minerTimeoutMs: () => 60_000, tempDir: files.dir },
     },
     {
-      ...{ network, miners, ledger, metrics, clock, rng, log },
+      ...{ ...parts, network, miners, ledger, rng, sampler },
       tasks: new TaskStore(db, clock),
-      client: new DendriteMinerClient(dendrite, clock),
-      fetcher: new GuardedResults(new GuardedFetcher({ allowPrivate: true }), 10_000_000),
-      check: (path, signal) => checkPlayable(path, {}, signal),
-      payloads: new StorePayloads(store),
-      sampler: new OrganicSampler({ network, ledger, judge, rounds: new RoundStore(db, clock) }),
       workflows: new WorkflowStore([]),
       consensus: new ConsensusView(),
     },
@@ -125,12 +152,11 @@ after(async () => {
   await files.remove()
 })
 
-it('a row inserted by hand reaches a miner, and its result plays', async () => {
-  // As another program would insert it.
+/** Inserts a row as another program would, and waits for its end. */
+async function insertRow(taskId: string, kind: string) {
   const other = await openState(join(files.dir, 'state.db'))
-  const insertedAt = clock.now()
   const params = JSON.stringify({ url: clips.url('/flattitle.ref.mp4') })
-  await sql`insert into tasks (task_id, kind, params) values ('by-hand', 'compression', ${params})`.execute(
+  await sql`insert into tasks (task_id, kind, params) values (${taskId}, ${kind}, ${params})`.execute(
     other,
   )
   let row = { status: 'pending', result_url: null as string | null }
@@ -139,11 +165,17 @@ it('a row inserted by hand reaches a miner, and its result plays', async () => {
     row = await other
       .selectFrom('tasks')
       .select(['status', 'result_url'])
-      .where('task_id', '=', 'by-hand')
+      .where('task_id', '=', taskId)
       .executeTakeFirstOrThrow()
   }
   await other.destroy()
   assert.equal(row.status, 'scored')
+  return row
+}
+
+it('a row inserted by hand reaches a miner, and its result plays', async () => {
+  const insertedAt = clock.now()
+  const row = await insertRow('by-hand', 'compression')
   const [first] = asked
   assert.ok(first !== undefined)
   // Five seconds are the promise; a busy machine gets three times as long before the test fails.
@@ -154,4 +186,27 @@ it('a row inserted by hand reaches a miner, and its result plays', async () => {
   const played = await checkPlayable(path, {}, new AbortController().signal)
   assert.equal(played.ok, true, played.reason)
   console.log(`# asked ${first.atMs - insertedAt} ms after the row was inserted`)
+})
+
+it('an upscaled video is judged by a smaller version of it, which looks like any other task', async () => {
+  await insertRow('upscaled', 'upscaling')
+  const [user, again] = upscaled
+  assert.ok(user !== undefined && again !== undefined)
+  assert.equal(upscaled.length, 2)
+  const shape = (text: string) =>
+    text
+      .replaceAll(/[0-9a-f]{16,}/g, 'x')
+      .replace(/signature=.{43}$/, 'signature')
+      .replaceAll(/\d+/g, '0')
+  assert.equal(shape(again.url), shape(user.url))
+  assert.match(user.roundId, /^[0-9a-f]{32}$/)
+  assert.match(again.roundId, /^[0-9a-f]{32}$/)
+  assert.notEqual(again.roundId, user.roundId)
+  const [large, small] = await Promise.all([probeVideo(user.path), probeVideo(again.path)])
+  assert.ok(small.video.width * 2 <= large.video.width, `${small.video.width} pixels wide`)
+  const [score] = await new RoundStore(db, clock).history(NETUID, 1)
+  assert.deepEqual(
+    [score?.kind, score?.score, score?.roundId],
+    ['upscaling', 0.5, 'organic-upscaled'],
+  )
 })

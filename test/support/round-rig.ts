@@ -19,7 +19,7 @@ import type { ChallengeSource, Judge, MinerTarget, Submitted } from '#src/valida
 import { RoundRunner } from '#src/validator/round.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { RoundStore } from '#src/validator/state/rounds.js'
-import { recordOf } from './validator-fakes.js'
+import { playable, recordOf } from './validator-fakes.js'
 
 export const NETUID = 85
 const FRAMES = 150
@@ -121,6 +121,7 @@ export class RoundRig implements AsyncDisposable {
       {
         rounds,
         corpus: new ReadyClips(),
+        check: playable,
         payloads: new StorePayloads(store),
         client: new DendriteMinerClient(dendrite, clock),
         fetcher: new GuardedResults(new GuardedFetcher({ allowPrivate: true }), 1_000_000),

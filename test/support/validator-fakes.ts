@@ -11,6 +11,7 @@ import type {
   PayloadStore,
   ResultFetcher,
   Submitted,
+  VideoCheck,
 } from '#src/validator/ports.js'
 
 /** How a miner in memory behaves, by its hotkey. */
@@ -76,6 +77,11 @@ export class MemoryPayloads implements PayloadStore {
     this.live.delete(key)
   }
 }
+
+/** Takes every file for a video of ten seconds and a megapixel. */
+export const playable: VideoCheck = async () => ({
+  ...{ ok: true, reason: 'plays', durationSeconds: 10, pixels: 1e6 },
+})
 
 /** Writes small files instead of videos. */
 export class MemoryCorpus implements ChallengeSource {

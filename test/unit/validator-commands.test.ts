@@ -7,6 +7,7 @@ import { runCli } from '#src/cli/cli.js'
 import { openState } from '#src/validator/state/open.js'
 import { RoundStore } from '#src/validator/state/rounds.js'
 import { FakeClock } from '../support/fake-clock.js'
+import { recordOf } from '../support/validator-fakes.js'
 
 const ROUNDS = 20
 
@@ -29,7 +30,7 @@ describe('the verbs that read the validator', () => {
           outcome: 'scored',
           score: 0.5,
           reason: 'as asked',
-          record: { v: 1 },
+          record: recordOf(0.5),
         },
         { hotkey: 'y', uid: 2, kind, outcome: 'refused', score: 0, reason: 'busy' },
       ])
@@ -70,7 +71,7 @@ describe('the verbs that read the validator', () => {
     assert.deepEqual([lines[0].roundId, lines[0].uid, lines[0].record], ['r0', 1, undefined])
     assert.deepEqual([lines.at(-1).roundId, lines.at(-1).reason], [`r${ROUNDS - 1}`, 'busy'])
     const [first] = (await subreel('scores', '--netuid', '85', '--records')).out
-    assert.deepEqual(JSON.parse(first ?? '').record, { v: 1 })
+    assert.deepEqual(JSON.parse(first ?? '').record, JSON.parse(JSON.stringify(recordOf(0.5))))
     assert.deepEqual((await subreel('scores', '--netuid', '85', '--hours', '1')).out, [])
     assert.equal((await subreel('scores', '--netuid', '85', '--hours', '0')).code, 2)
   })

@@ -115,8 +115,8 @@ function roundOf(parts: Partial<Pick<GenerationRoundModules, 'judge'>> = {}, kee
       rounds,
       workflows: new WorkflowStore(workflows),
       client: {
-        supports: async ({ hotkey }) => (hotkey === 'without' ? false : undefined),
-        hasRoom: async ({ hotkey }) => hotkey !== 'full',
+        readiness: async ({ hotkey }) =>
+          hotkey === 'without' ? 'no-comfy' : hotkey === 'full' ? 'full' : 'ready',
         generate: async ({ hotkey }, { workflow }) => {
           asked.push(workflow)
           return answers[hotkey] ?? { ok: true, key: hotkey, latencyMs: 1_000 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Chain, Metagraph, Neuron } from '#src/chain/types.js'
+import { Work } from '#src/gateway/requests.js'
 import { FetchError } from '#src/lib/http/index.js'
 import { silentLog } from '#src/lib/log.js'
 import { createRegistry } from '#src/lib/metrics.js'
@@ -14,7 +15,9 @@ import { OrganicDuty } from '#src/validator/duties/organic.js'
 import { LedgerState } from '#src/validator/ledger-state.js'
 import { createMetrics } from '#src/validator/metrics.js'
 import { Network } from '#src/validator/network.js'
+import { OrganicParams } from '#src/validator/organic/params.js'
 import { OrganicSampler } from '#src/validator/organic/sample.js'
+import { DEFAULT_PLAN_SETTINGS } from '#src/validator/plan.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { RoundStore } from '#src/validator/state/rounds.js'
@@ -25,13 +28,14 @@ import {
   answers,
   fails,
   hangs,
+  MemoryCorpus,
   MemoryFetcher,
   MemoryJudge,
   MemoryMiners,
   MemoryPayloads,
 } from '../support/validator-fakes.js'
 
-const NOISE = { '1': { class_type: 'ImageAddNoise', inputs: { seed: 0 } } }
+const NOISE = { '1': { class_type: 'ImageAddNoise', inputs: { seed: 0, image: '' } } }
 const NAMES = ['best', 'second', 'third'] as const
 
 let db: StateDatabase
@@ -115,11 +119,22 @@ beforeEach(async () => {
         }
       },
       payloads,
-      sampler: new OrganicSampler({ network, rounds: new RoundStore(db, clock), ledger, judge }),
+      sampler: new OrganicSampler(
+        { seconds: 10, settings: DEFAULT_PLAN_SETTINGS },
+        {
+          ...{ network, ledger, judge, rng: new SeededRng('sample') },
+          rounds: new RoundStore(db, clock),
+          clipOf: async () => new MemoryCorpus(),
+          roundsOf: () => {
+            throw new Error('only upscaling is played again')
+          },
+        },
+      ),
       metrics: createMetrics(createRegistry()),
       workflows: new WorkflowStore([
         new WorkflowTemplate('noise', NOISE, {
           seed: { node_id: '1', input_name: 'seed' },
+          image_url: { node_id: '1', input_name: 'image' },
         }),
       ]),
       ledger,
@@ -177,6 +192,19 @@ describe('organic tasks', () => {
     assert.ok(asked?.task.kind === 'compression')
     assert.match(asked.task.url, /^https:\/\/store\.example\//)
     assert.equal(payloads.live.size, 0, 'and it is removed when the task is done')
+  })
+
+  it('ask what rounds ask, of users who leave it open', async () => {
+    const { thresholds, codecs, modes, bitratesMbps } = DEFAULT_PLAN_SETTINGS
+    const row = OrganicParams.parse({ kind: 'compression', url: 'https://a.example/in.mp4' })
+    const job = Work.parse({ kind: 'compression' })
+    for (const work of [row, job]) {
+      assert.ok(work.kind === 'compression')
+      assert.ok(thresholds.includes(work.vmafThreshold))
+      assert.ok(codecs.includes(work.codec))
+      assert.ok(modes.includes(work.mode))
+      assert.ok(bitratesMbps.includes(work.targetBitrateMbps))
+    }
   })
 
   it('count for the miner when they are sampled, once', async () => {
@@ -304,7 +332,7 @@ describe('organic tasks', () => {
     await serve({ workflow: 'noise', values: { seed: 7 } }, 'generation')
     await duty.idle()
     assert.equal((await tasks.get('t'))?.status, 'completed')
-    const filled = { '1': { class_type: 'ImageAddNoise', inputs: { seed: 7 } } }
+    const filled = { '1': { class_type: 'ImageAddNoise', inputs: { seed: 7, image: '' } } }
     assert.deepEqual(client.asked[0]?.task, {
       kind: 'generation',
       roundId: 't',
@@ -314,6 +342,18 @@ describe('organic tasks', () => {
     await serve({ workflow_params: NOISE }, 'generation')
     await duty.idle()
     assert.deepEqual(client.asked[1]?.task, { kind: 'generation', roundId: 't', workflow: NOISE })
+  })
+
+  it('show miners an image of ours, not the address of the user', async () => {
+    client.behaviours.set('best', answers('https://a.example/out.mp4'))
+    const values = { image_url: 'https://a.example/face.png' }
+    await serve({ workflow: 'noise', values }, 'generation')
+    await duty.idle()
+    const [asked] = client.asked
+    assert.ok(asked?.task.kind === 'generation')
+    const { image } = (asked.task.workflow as typeof NOISE)['1'].inputs
+    assert.match(image, /^https:\/\/store\.example\//)
+    assert.equal(payloads.live.size, 0)
   })
 
   it('say which value of a workflow does not fit', async () => {

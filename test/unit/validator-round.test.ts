@@ -21,6 +21,7 @@ import {
   MemoryJudge,
   MemoryMiners,
   MemoryPayloads,
+  playable,
 } from '../support/validator-fakes.js'
 
 const HOTKEYS = ['good', 'silent', 'refuses', 'empty', 'broken', 'thief'] as const
@@ -58,6 +59,7 @@ function runner(
     {
       rounds,
       corpus: new MemoryCorpus(),
+      check: playable,
       payloads,
       client,
       fetcher,

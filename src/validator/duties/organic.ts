@@ -7,7 +7,12 @@ import { describeError, SubnetError } from '../../lib/errors.js'
 import type { Logger } from '../../lib/log.js'
 import type { Rng } from '../../lib/rng.js'
 import { standingOf } from '../../scoring/ledger.js'
-import { type WorkflowStore, WorkflowStoreError } from '../../workflows/index.js'
+import {
+  type Workflow,
+  type WorkflowStore,
+  WorkflowStoreError,
+  type WorkflowValues,
+} from '../../workflows/index.js'
 import type { ConsensusView } from '../consensus/view.js'
 import { DONE, type Duty, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
@@ -15,21 +20,17 @@ import type { ValidatorMetrics } from '../metrics.js'
 import type { Network } from '../network.js'
 import { KIND_NAMES, OrganicParams, type OrganicRequest } from '../organic/params.js'
 import type { OrganicSampler } from '../organic/sample.js'
-import type { MinerClient, MinerTarget, MinerTask, PayloadStore, ResultFetcher } from '../ports.js'
+import { payloadLivesSeconds } from '../policy.js'
+import type {
+  MinerClient,
+  MinerTarget,
+  MinerTask,
+  PayloadStore,
+  ResultFetcher,
+  VideoCheck,
+} from '../ports.js'
 import type { MinerStore } from '../state/miners.js'
 import { mayMove, type Task, type TaskStore } from '../state/tasks.js'
-
-/** Whether a fetched result is a video worth giving to a user. */
-export type ResultCheck = (
-  path: string,
-  signal: AbortSignal,
-) => Promise<{
-  readonly ok: boolean
-  readonly reason: string
-  readonly durationSeconds: number | undefined
-  /** Frames × width × height. */
-  readonly pixels?: number
-}>
 
 export interface OrganicOptions {
   readonly everyMs: number
@@ -54,7 +55,7 @@ export interface OrganicModules {
   readonly tasks: TaskStore
   readonly client: MinerClient
   readonly fetcher: ResultFetcher
-  readonly check: ResultCheck
+  readonly check: VideoCheck
   /** Where a user's video is published for miners: under the same kind of URL as challenges. */
   readonly payloads: PayloadStore
   readonly sampler: OrganicSampler
@@ -232,7 +233,7 @@ export class OrganicDuty implements Duty {
   }
 
   /**
-   * A user's video is fetched once and published again from our own store: miners see the same kind of
+   * What a user sent is fetched once and published again from our own store: miners see the same kind of
    * URL as in rounds, and not who asked.
    */
   async #prepare(
@@ -241,45 +242,61 @@ export class OrganicDuty implements Duty {
     dir: string,
     signal: AbortSignal,
   ): Promise<Prepared> {
-    const { minerTimeoutMs } = this.#options
-    if (params.kind === 'generation')
-      return {
-        request: this.#generation(params, roundId),
-        timeoutMs: minerTimeoutMs(params.kind, 0),
-      }
-    const { fetcher, check, payloads } = this.#modules
+    if (params.kind === 'generation') return this.#prepareWorkflow(params, roundId, dir, signal)
     const path = join(dir, 'source.mp4')
+    await this.#download(params.url, path, signal)
+    const { ok, reason, durationSeconds, pixels = 0 } = await this.#modules.check(path, signal)
+    if (!ok) throw new TaskFailure('TASK_SOURCE_UNUSABLE', reason)
+    const timeoutMs = this.#options.minerTimeoutMs(params.kind, pixels)
+    const { url, key } = await this.#publish(path, timeoutMs, signal)
+    return {
+      request: { ...params, url, roundId },
+      source: { path, durationSeconds },
+      publishedKey: key,
+      timeoutMs,
+    }
+  }
+
+  async #prepareWorkflow(
+    params: OrganicRequest & { kind: 'generation' },
+    roundId: string,
+    dir: string,
+    signal: AbortSignal,
+  ): Promise<Prepared> {
+    const { kind, values } = params
+    const timeoutMs = this.#options.minerTimeoutMs(kind, 0)
+    // Refuses what does not fit before anything is fetched for it.
+    const workflow = this.#fill(params, values)
+    const image = values['image_url']
+    if (typeof image !== 'string' || params.workflow_params !== undefined)
+      return { request: { kind, roundId, workflow }, timeoutMs }
+    const path = join(dir, 'still.png')
+    await this.#download(image, path, signal)
+    const { url, key } = await this.#publish(path, timeoutMs, signal)
+    const filled = this.#fill(params, { ...values, image_url: url })
+    return { request: { kind, roundId, workflow: filled }, publishedKey: key, timeoutMs }
+  }
+
+  async #download(url: string, path: string, signal: AbortSignal): Promise<void> {
     try {
-      await fetcher.download(params.url, path, { timeoutMs: DOWNLOAD_MS, signal })
+      await this.#modules.fetcher.download(url, path, { timeoutMs: DOWNLOAD_MS, signal })
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof SubnetError === false) throw error
       throw new TaskFailure('TASK_SOURCE_UNREACHABLE', describeError(error))
     }
-    const { ok, reason, durationSeconds, pixels = 0 } = await check(path, signal)
-    if (!ok) throw new TaskFailure('TASK_SOURCE_UNUSABLE', reason)
-    const timeoutMs = minerTimeoutMs(params.kind, pixels)
-    const livesSeconds = Math.ceil((2 * timeoutMs) / 1000) + 600
-    const published = await payloads.publish(path, livesSeconds, signal)
-    return {
-      request: { ...params, url: published.url, roundId },
-      source: { path, durationSeconds },
-      publishedKey: published.key,
-      timeoutMs,
-    }
   }
 
-  #generation(
-    {
-      workflow: name = '',
-      values,
-      workflow_params: whole,
-    }: OrganicRequest & { kind: 'generation' },
-    roundId: string,
-  ): MinerTask {
+  #publish(path: string, timeoutMs: number, signal: AbortSignal) {
+    return this.#modules.payloads.publish(path, payloadLivesSeconds(timeoutMs), signal)
+  }
+
+  #fill(
+    { workflow: name = '', workflow_params: whole }: OrganicRequest & { kind: 'generation' },
+    values: WorkflowValues,
+  ): Workflow {
     try {
-      const workflow = whole ?? this.#modules.workflows.get(name).fill(values)
-      return { kind: 'generation', roundId, workflow }
+      return whole ?? this.#modules.workflows.get(name).fill(values)
     } catch (error) {
       if (error instanceof WorkflowStoreError)
         throw new TaskFailure('TASK_PARAMS_INVALID', describeError(error))

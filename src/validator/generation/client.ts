@@ -20,6 +20,7 @@ export interface GenerationRequest {
   /** What the miner sees of the task. */
   readonly taskId: string
   readonly workflow: Workflow
+  /** A name of a video has the miner send that alone, where a player can show it; else a package. */
   readonly fileName?: string
 }
 
@@ -72,20 +73,16 @@ export class GenerationClient {
     this.#pollMs = options.pollMs ?? 2_000
   }
 
-  /** False when the miner says so; undefined when it says nothing. */
-  async supports(miner: MinerTarget, signal: AbortSignal): Promise<boolean | undefined> {
+  /** Whether a miner can be sent a task now. One that does not say is taken to be ready. */
+  async readiness(miner: MinerTarget, signal: AbortSignal): Promise<'ready' | 'no-comfy' | 'full'> {
+    const { dendrite } = this.#modules
     const options = { timeoutMs: ASK_TIMEOUT_MS, signal }
-    const outcome = await this.#modules.dendrite.call(target(miner), ComfySupport, {}, options)
-    return outcome.ok ? outcome.response.supports_comfy : undefined
-  }
-
-  /** Whether the miner has room for one more. One that does not say is taken to have. */
-  async hasRoom(miner: MinerTarget, signal: AbortSignal): Promise<boolean> {
-    const options = { timeoutMs: ASK_TIMEOUT_MS, signal }
-    const outcome = await this.#modules.dendrite.call(target(miner), MinerCapacity, {}, options)
-    if (!outcome.ok) return true
-    const { lanes, ...together } = outcome.response
-    return (lanes?.generation ?? together).available
+    const support = await dendrite.call(target(miner), ComfySupport, {}, options)
+    if (support.ok && support.response.supports_comfy === false) return 'no-comfy'
+    const capacity = await dendrite.call(target(miner), MinerCapacity, {}, options)
+    if (!capacity.ok) return 'ready'
+    const { lanes, ...together } = capacity.response
+    return (lanes?.generation ?? together).available ? 'ready' : 'full'
   }
 
   /** Sends a workflow and waits for its result. Only an abort is thrown. */

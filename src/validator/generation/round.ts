@@ -9,6 +9,7 @@ import type { GeneratedResult, Rerun } from '../../scoring/generation/index.js'
 import type { ScoreRecord } from '../../scoring/types.js'
 import type { Workflow, WorkflowStore } from '../../workflows/index.js'
 import { opaqueId } from '../opaque-id.js'
+import { payloadLivesSeconds } from '../policy.js'
 import type { MinerTarget, PayloadStore } from '../ports.js'
 import {
   playRound,
@@ -48,10 +49,7 @@ export interface GenerationJudge {
 
 export interface GenerationRoundModules extends RoundLifeModules {
   readonly workflows: WorkflowStore
-  readonly client: Pick<
-    GenerationClient,
-    'supports' | 'hasRoom' | 'generate' | 'fetch' | 'url' | 'remove'
-  >
+  readonly client: Pick<GenerationClient, 'readiness' | 'generate' | 'fetch' | 'url' | 'remove'>
   readonly judge: GenerationJudge
   /** First frames, for workflows that want one. */
   readonly stills: { still(plan: StillPlan, output: string): Promise<void> } | undefined
@@ -122,8 +120,7 @@ export class GenerationRound {
     if (plan.still === undefined || stills === undefined) return undefined
     const path = join(dir, 'still.png')
     await stills.still(plan.still, path)
-    const seconds = Math.ceil((2 * this.#options.timeoutMs) / 1_000) + 600
-    return payloads.publish(path, seconds, signal)
+    return payloads.publish(path, payloadLivesSeconds(this.#options.timeoutMs), signal)
   }
 
   #fill(plan: GenerationPlan, imageUrl: string | undefined): Workflow {
@@ -150,10 +147,9 @@ export class GenerationRound {
     const row = rowsOf(this.#modules, plan.roundId, {
       ...{ hotkey: miner.hotkey, uid: miner.uid, kind: plan.task.kind },
     })
-    if ((await client.supports(miner, signal)) === false) {
-      return row('refused', 0, 'the miner says that it has no ComfyUI')
-    }
-    if (!(await client.hasRoom(miner, signal))) {
+    const readiness = await client.readiness(miner, signal)
+    if (readiness === 'no-comfy') return row('refused', 0, 'the miner says that it has no ComfyUI')
+    if (readiness === 'full') {
       log.info(
         { event: 'generation.full', roundId: plan.roundId, uid: miner.uid },
         'a miner has no room for a task and was not asked',

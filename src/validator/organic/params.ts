@@ -7,7 +7,8 @@ export const OrganicParams = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('compression'),
     url: z.url(),
-    vmafThreshold: z.number().min(0).max(100).default(90),
+    // Defaults are what rounds draw as well: work for users who say nothing looks like a round.
+    vmafThreshold: z.number().min(0).max(100).default(89),
     codec: z.enum(VIDEO_CODECS).default('av1'),
     mode: z.enum(['CRF', 'VBR']).default('CRF'),
     targetBitrateMbps: z.number().positive().default(10),

@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { canonicalJson } from '../../lib/canonical.js'
 import type { Clock } from '../../lib/clock.js'
+import type { ScoreRecord } from '../../scoring/types.js'
 import { ValidatorError } from '../errors.js'
 import { countsForMiner, type Outcome } from '../outcomes.js'
 import type { StateDatabase } from './open.js'
@@ -30,7 +31,7 @@ export interface ScoreRow {
   /** One sentence. */
   readonly reason: string
   readonly resultUrl?: string
-  readonly record?: unknown
+  readonly record?: ScoreRecord
 }
 
 /** A committed score, as the ledger reads it. */
