@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { ScoreRecord } from '#src/scoring/types.js'
+import { tempFolder } from '../support/clips.js'
 import { freePorts } from '../support/ports.js'
+import { processesWith } from '../support/processes.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const clip = (name: string): string => `${root}test/fixtures/media/${name}`
@@ -14,32 +18,53 @@ interface Answer {
   readonly copies: readonly unknown[]
 }
 
+interface Scorer {
+  readonly child: ChildProcess
+  readonly url: string
+  readonly adminUrl: string
+}
+
+async function startScorer(folder: string): Promise<Scorer> {
+  const [port = 0, adminPort = 0] = await freePorts(2)
+  const child = fork(
+    `${root}dist/services/scorer/main.js`,
+    [
+      ...['--scorer.port', `${port}`, '--admin.port', `${adminPort}`, '--device', 'cpu'],
+      ...['--scorer.local_folders', folder],
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+  )
+  await once(child, 'message')
+  return { child, url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}` }
+}
+
+async function end({ child }: Scorer, signal: NodeJS.Signals): Promise<unknown> {
+  const exited = once(child, 'exit')
+  child.kill(signal)
+  const [code] = await exited
+  return code
+}
+
+const score = (scorer: Scorer, reference: string, results: Readonly<Record<string, string>>) =>
+  fetch(`${scorer.url}/score`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      task: 'compression',
+      reference: { path: reference },
+      threshold: 90,
+      results: Object.entries(results).map(([id, path]) => ({ id, path })),
+      every: 3,
+    }),
+  })
+
 describe('scorer process', () => {
   it('judges two results of one reference, shows metrics, and stops when told', async () => {
-    const [port = 0, adminPort = 0] = await freePorts(2)
-    const child = fork(
-      `${root}dist/services/scorer/main.js`,
-      [
-        ...['--scorer.port', `${port}`, '--admin.port', `${adminPort}`, '--device', 'cpu'],
-        ...['--scorer.local_folders', `${root}test/fixtures/media`],
-      ],
-      { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
-    )
+    const scorer = await startScorer(`${root}test/fixtures/media`)
     try {
-      await once(child, 'message')
-      const response = await fetch(`http://127.0.0.1:${port}/score`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({
-          task: 'compression',
-          reference: { path: clip('launch.ref.mp4') },
-          threshold: 90,
-          results: [
-            { id: 'honest', path: clip('launch.crf23.mp4') },
-            { id: 'frozen', path: clip('launch.freeze.mp4') },
-          ],
-          every: 3,
-        }),
+      const response = await score(scorer, clip('launch.ref.mp4'), {
+        honest: clip('launch.crf23.mp4'),
+        frozen: clip('launch.freeze.mp4'),
       })
       assert.equal(response.status, 200)
       const answer = (await response.json()) as Answer
@@ -48,13 +73,32 @@ describe('scorer process', () => {
       assert.equal(honest.record.device, 'cpu')
       assert.equal(frozen.record.score, 0, frozen.record.reason)
       assert.deepEqual(answer.copies, [])
-      const metrics = await fetch(`http://127.0.0.1:${adminPort}/metrics`)
+      const metrics = await fetch(`${scorer.adminUrl}/metrics`)
       assert.match(await metrics.text(), /subnet_scoring_requests_total\{.*outcome="done"\} 1/)
     } finally {
-      const exited = once(child, 'exit')
-      child.kill('SIGTERM')
-      const [code] = await exited
-      assert.equal(code, 0)
+      assert.equal(await end(scorer, 'SIGTERM'), 0)
+    }
+  })
+
+  it('killed in the middle of a clip: its caller learns at once, no tool outlives it, the next one scores', async (t) => {
+    const folder = await tempFolder(t)
+    const [reference, result] = [join(folder, 'reference.mp4'), join(folder, 'result.mp4')]
+    await copyFile(clip('launch.ref.mp4'), reference)
+    await copyFile(clip('launch.crf23.mp4'), result)
+    const scorer = await startScorer(folder)
+    const asked = score(scorer, reference, { result })
+    asked.catch(() => {})
+    while ((await processesWith(folder)).filter((pid) => pid !== scorer.child.pid).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    await end(scorer, 'SIGKILL')
+    await assert.rejects(asked)
+    while ((await processesWith(folder)).length > 0)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    const next = await startScorer(folder)
+    try {
+      assert.equal((await score(next, reference, { result })).status, 200)
+    } finally {
+      assert.equal(await end(next, 'SIGTERM'), 0)
     }
   })
 })
