@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Chain, WeightLedger } from '../chain/index.js'
 import type { Config } from '../config/index.js'
@@ -51,6 +49,7 @@ import {
 import type { ChallengeSource, VideoCheck } from './ports.js'
 import { RoundRunner } from './round.js'
 import { EmissionStore } from './state/emissions.js'
+import { holderName } from './state/holder.js'
 import { Lease } from './state/lease.js'
 import { MinerStore } from './state/miners.js'
 import { openState, stateLocation } from './state/open.js'
@@ -85,13 +84,13 @@ export async function startValidator(
   const metrics = createMetrics(registry)
   const db = await openState(stateLocation(config))
   resources.defer('database', () => db.destroy())
-  const lease = new Lease(
-    db,
-    clock,
-    `${netuid}:${signer.address}`,
-    `${hostname()}:${process.pid}:${randomUUID()}`,
+  const lease = new Lease(db, clock, `${netuid}:${signer.address}`, holderName())
+  await lease.takeAtStart(stopping, (why) =>
+    log.warn(
+      { event: 'lease.waiting', reason: why },
+      'waiting until the lease of a validator ends',
+    ),
   )
-  await lease.take()
   resources.defer('lease', () => lease.release())
 
   const rounds = new RoundStore(db, clock)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { sql } from 'kysely'
 import { ValidatorError } from '#src/validator/errors.js'
 import { reasonsOf, statusReport } from '#src/validator/report.js'
 import { EmissionStore } from '#src/validator/state/emissions.js'
+import { holderName } from '#src/validator/state/holder.js'
 import { Lease } from '#src/validator/state/lease.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
@@ -245,6 +247,41 @@ function suite(name: string, location: () => string): void {
       await refusedWith('VALIDATOR_LEASE_HELD', one.take())
       await two.release()
       await one.take()
+    })
+
+    it('takes the lease of a process that is gone at once, and waits for one that may be', async () => {
+      const dead = spawnSync(process.execPath, ['-e', '0'])
+      const [where, , id] = holderName().split(' ')
+      const nobody = () => assert.fail('nothing to wait for')
+      const mine = new Lease(db, clock, 'crash', holderName())
+      const { signal } = new AbortController()
+      await new Lease(db, clock, 'crash', `${where} ${dead.pid} ${id}`).take()
+      await mine.takeAtStart(signal, nobody)
+      await mine.release()
+
+      await new Lease(db, clock, 'crash', 'elsewhere').take()
+      const waits: string[] = []
+      const starting = mine.takeAtStart(signal, (why) => waits.push(why))
+      while (waits.length === 0) await new Promise((resolve) => setImmediate(resolve))
+      for (let i = 0; i < 50; i += 1) {
+        await clock.advance(2_000)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      await starting
+      await mine.release()
+
+      const alive = new Lease(db, clock, 'crash', 'elsewhere')
+      await alive.take()
+      const refused = refusedWith(
+        'VALIDATOR_LEASE_HELD',
+        mine.takeAtStart(signal, () => {}),
+      )
+      for (let i = 0; i < 12; i += 1) {
+        await clock.advance(2_000)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        if (i === 9) await alive.take()
+      }
+      await refused
     })
 
     it('moves to another database and back as JSON lines, whole or not at all', async () => {

@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Devnet, startDevnet } from '#src/devnet/index.js'
+import { openState } from '#src/validator/state/open.js'
 import { FIXTURES, MinerProcess, type MinerSetup, SHIPPED, scratch } from '../support/miner.js'
 import { freePort } from '../support/ports.js'
 import { TestRedis } from '../support/redis.js'
@@ -26,6 +27,7 @@ describe('a round of the validator as it ships, among miners that fail', () => {
   let s3: S3Server
   let devnet: Devnet
   let validator: MinerProcess
+  let startValidator: () => Promise<MinerProcess>
   let silent: MinerProcess
   let dir = ''
   const names = Object.keys(EXPECTED)
@@ -109,14 +111,16 @@ describe('a round of the validator as it ships, among miners that fail', () => {
       ],
     })
     closing.push(() => devnet.close())
-    validator = await MinerProcess.run(SHIPPED.validator, dir, [
-      ...['--netuid', '1', '--subtensor.network', devnet.url, '--wallet.hotkey', '//Bob'],
-      ...['--neuron.data_dir', join(dir, 'validator'), '--allow-private-urls', '--device', 'cpu'],
-      ...['--validator.corpus', corpus, '--validator.kinds', 'compression'],
-      ...['--validator.clip_seconds', '0.5', '--validator.round_blocks', '5'],
-      ...['--validator.thresholds', '85', '--validator.codecs', 'h264'],
-      ...['--validator.sync_seconds', '1', '--neuron.timeout', '30'],
-    ])
+    startValidator = () =>
+      MinerProcess.run(SHIPPED.validator, dir, [
+        ...['--netuid', '1', '--subtensor.network', devnet.url, '--wallet.hotkey', '//Bob'],
+        ...['--neuron.data_dir', join(dir, 'validator'), '--allow-private-urls', '--device', 'cpu'],
+        ...['--validator.corpus', corpus, '--validator.kinds', 'compression'],
+        ...['--validator.clip_seconds', '0.5', '--validator.round_blocks', '5'],
+        ...['--validator.thresholds', '85', '--validator.codecs', 'h264'],
+        ...['--validator.sync_seconds', '1', '--neuron.timeout', '30'],
+      ])
+    validator = await startValidator()
     closing.push(() => validator.end())
   })
   after(async () => {
@@ -143,6 +147,50 @@ describe('a round of the validator as it ships, among miners that fail', () => {
       assert.equal(row['outcome'], outcome, `${name}: ${row['reason']}`)
       assert.match(String(row['reason']), reason, name)
       assert.equal(Number(row['score']) > 0, name === 'Fine', `${name}: ${row['score']}`)
+    }
+  })
+
+  it('voids the round in which the validator is killed, and the next validator plays on', async () => {
+    await silent.end()
+    const openedAfter = (lines: number) =>
+      validator.line(
+        (line) => line['event'] === 'round.opened' && validator.log.indexOf(line) >= lines,
+        'another round',
+        120_000,
+      )
+    const { roundId: killed } = await openedAfter(validator.log.length)
+    await validator.end()
+    assert.ok(
+      !validator.log.some((l) => l['event'] === 'round.committed' && l['roundId'] === killed),
+    )
+    validator = await startValidator()
+    const { roundId: next } = await openedAfter(0)
+    assert.notEqual(next, killed)
+    await validator.line(
+      (line) => line['event'] === 'round.committed' && line['roundId'] === next,
+      'end of the next round',
+      120_000,
+    )
+    const db = await openState(join(dir, 'validator', 'validator.db'))
+    try {
+      const statusOf = async (id: unknown) =>
+        (
+          await db
+            .selectFrom('rounds')
+            .select('status')
+            .where('round_id', '=', String(id))
+            .executeTakeFirstOrThrow()
+        ).status
+      assert.equal(await statusOf(killed), 'void')
+      assert.equal(await statusOf(next), 'committed')
+      const rows = await db
+        .selectFrom('scores')
+        .select('uid')
+        .where('round_id', '=', String(killed))
+        .execute()
+      assert.deepEqual(rows, [])
+    } finally {
+      await db.destroy()
     }
   })
 })

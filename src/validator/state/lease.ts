@@ -1,8 +1,10 @@
 import type { Clock } from '../../lib/clock.js'
 import { ValidatorError } from '../errors.js'
+import { isGone } from './holder.js'
 import type { StateDatabase } from './open.js'
 
 const LEASE_MS = 90_000
+const LOOK_EVERY_MS = 2_000
 
 /**
  * A lease in the database: two validators with one hotkey would set two weight vectors. Renewed by
@@ -22,10 +24,49 @@ export class Lease {
   }
 
   /**
+   * Takes the lease for a validator that starts. One that a crash left behind is waited for, for as
+   * long as it lasts; one that is renewed meanwhile is another validator's.
+   * @throws ValidatorError VALIDATOR_LEASE_HELD
+   */
+  async takeAtStart(signal: AbortSignal, onWait: (why: string) => void): Promise<void> {
+    let endsAtMs: number | undefined
+    for (;;) {
+      try {
+        return await this.take()
+      } catch (error) {
+        if (!(error instanceof ValidatorError) || error.data.code !== 'VALIDATOR_LEASE_HELD')
+          throw error
+        const nowEndsAtMs = this.#clock.now() + error.data.expiresInMs
+        if (endsAtMs === undefined) onWait(error.message)
+        else if (nowEndsAtMs > endsAtMs + LOOK_EVERY_MS) throw error
+        endsAtMs ??= nowEndsAtMs
+      }
+      await this.#clock.sleep(LOOK_EVERY_MS, signal)
+    }
+  }
+
+  /**
    * Takes or renews the lease.
    * @throws ValidatorError VALIDATOR_LEASE_HELD
    */
   async take(): Promise<void> {
+    if (await this.#takeFrom(this.#holder)) return
+    const row = await this.#db
+      .selectFrom('leases')
+      .selectAll()
+      .where('name', '=', this.#name)
+      .executeTakeFirst()
+    if (row !== undefined && isGone(row.holder) && (await this.#takeFrom(row.holder))) return
+    const now = this.#clock.now()
+    const expiresInMs = Math.max(0, (row?.expires_at ?? now) - now)
+    throw new ValidatorError(
+      { code: 'VALIDATOR_LEASE_HELD', holder: row?.holder ?? 'unknown', expiresInMs },
+      `another validator holds ${this.#name} (${row?.holder}); its lease ends in ${Math.ceil(expiresInMs / 1000)} s`,
+    )
+  }
+
+  /** Takes it when it is free, over, or held by `holder`. */
+  async #takeFrom(holder: string): Promise<boolean> {
     const now = this.#clock.now()
     const taken = await this.#db
       .insertInto('leases')
@@ -35,21 +76,11 @@ export class Lease {
           .column('name')
           .doUpdateSet({ holder: this.#holder, expires_at: now + LEASE_MS })
           .where((eb) =>
-            eb.or([eb('leases.expires_at', '<', now), eb('leases.holder', '=', this.#holder)]),
+            eb.or([eb('leases.expires_at', '<', now), eb('leases.holder', '=', holder)]),
           ),
       )
       .executeTakeFirst()
-    if (Number(taken.numInsertedOrUpdatedRows ?? 0) === 1) return
-    const row = await this.#db
-      .selectFrom('leases')
-      .selectAll()
-      .where('name', '=', this.#name)
-      .executeTakeFirst()
-    const expiresInMs = Math.max(0, (row?.expires_at ?? now) - now)
-    throw new ValidatorError(
-      { code: 'VALIDATOR_LEASE_HELD', holder: row?.holder ?? 'unknown', expiresInMs },
-      `another validator holds ${this.#name} (${row?.holder}); its lease ends in ${Math.ceil(expiresInMs / 1000)} s`,
-    )
+    return Number(taken.numInsertedOrUpdatedRows ?? 0) === 1
   }
 
   async release(): Promise<void> {
