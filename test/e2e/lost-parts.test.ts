@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import { Redis } from 'ioredis'
 import type { Target } from '#src/dendrite/index.js'
 import { SystemClock } from '#src/lib/clock.js'
-import { VideoUpscalingJob, VideoUpscalingPoll } from '#src/protocol/index.js'
+import { VideoCompression, VideoUpscalingJob, VideoUpscalingPoll } from '#src/protocol/index.js'
 import { makeClip } from '../support/clips.js'
 import { FlakyProxy } from '../support/flaky-proxy.js'
 import {
@@ -73,6 +73,13 @@ describe('a part that is lost', () => {
     }
   }
 
+  const engineService = (name: 'upscaler' | 'compressor', port: number) =>
+    MinerProcess.run(SHIPPED[name], dir, [
+      ...['--redis.url', redis.url, `--${name}.port`, String(port), '--allow-private-urls'],
+      ...['--neuron.data_dir', join(dir, name), '--neuron.temp_dir', join(dir, `${name}-temp`)],
+      ...['--device', 'cpu'],
+    ])
+
   it('Redis that is full: work is refused with 503, and taken again when there is room', async (t) => {
     const target = await minerTarget()
     const miner = await MinerProcess.start({ redisUrl: redis.url, dir, port: target.port })
@@ -123,17 +130,7 @@ describe('a part that is lost', () => {
   it('the upscaling service, killed in the middle: its job fails at once, the next is done when it is back', async (t) => {
     const target = await minerTarget()
     const port = await freePort()
-    const startService = () =>
-      MinerProcess.run(SHIPPED.upscaler, dir, [
-        ...['--redis.url', redis.url, '--upscaler.port', String(port), '--allow-private-urls'],
-        ...[
-          '--neuron.data_dir',
-          join(dir, 'service'),
-          '--neuron.temp_dir',
-          join(dir, 'service-temp'),
-        ],
-        ...['--device', 'cpu'],
-      ])
+    const startService = () => engineService('upscaler', port)
     let service = await startService()
     const miner = await MinerProcess.start({
       redisUrl: redis.url,
@@ -150,13 +147,56 @@ describe('a part that is lost', () => {
     })
     const job = randomUUID()
     await accepted(target, job)
-    while ((await processesWith(join(dir, 'service-temp'))).length < 2) await clock.sleep(20)
+    while ((await processesWith(join(dir, 'upscaler-temp'))).length < 2) await clock.sleep(20)
     await service.end('SIGKILL')
     assert.equal(await ended(target, job), 'failed')
     service = await startService()
     const next = randomUUID()
     await accepted(target, next, '/tiny.mp4')
     assert.equal(await ended(target, next), 'completed')
+  })
+
+  it('the compression service, killed in the middle: its task has no URL, the next is done when it is back', async (t) => {
+    const target = await minerTarget()
+    const port = await freePort()
+    let service = await engineService('compressor', port)
+    const miner = await MinerProcess.start({
+      redisUrl: redis.url,
+      dir,
+      port: target.port,
+      flags: [
+        ...['--queue.prefix', '{compressor}', '--miner.tasks', 'compression'],
+        ...['--miner.compressor_url', `http://127.0.0.1:${port}`],
+      ],
+    })
+    t.after(async () => {
+      await miner.end()
+      await service.end()
+    })
+    const compress = async (query: string) => {
+      for (;;) {
+        const answer = await bob.call(
+          target,
+          VideoCompression,
+          {
+            miner_payload: {
+              reference_video_url: clips.url('/clip.mp4', query),
+              vmaf_threshold: 85,
+              target_codec: 'h264',
+            },
+          },
+          { timeoutMs: 60_000 },
+        )
+        if (answer.ok) return answer.response.miner_response.optimized_video_url
+        await clock.sleep(200)
+      }
+    }
+    const killed = compress('?killed')
+    while ((await processesWith(join(dir, 'compressor-temp'))).length < 2) await clock.sleep(10)
+    await service.end('SIGKILL')
+    assert.equal(await killed, '')
+    service = await engineService('compressor', port)
+    assert.match(await compress('?next'), /^http/)
   })
 
   it('the chain: a miner serves on, whether its endpoint refuses or hangs', async (t) => {

@@ -33,6 +33,7 @@ export const SHIPPED = {
   deleter: join(DIST, 'services', 'deleter', 'main.js'),
   gateway: join(DIST, 'services', 'gateway', 'main.js'),
   upscaler: join(DIST, 'services', 'upscaler', 'main.js'),
+  compressor: join(DIST, 'services', 'compressor', 'main.js'),
 } as const
 
 /** A running miner process and what it logged. */
