@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, verify as nodeVerify } from 'node:crypto'
 import { LruMap } from '../lib/lru.js'
-import { verifySr25519 } from './schnorrkel.js'
+import { verifySr25519 } from './sr25519.js'
 import type { SignatureVerifier } from './types.js'
 
 export type VerifyInput = Parameters<SignatureVerifier['verify']>[0]
