@@ -262,10 +262,11 @@ async function search(
   const whole = new Lab(lab)
   const splicer = mayBeSpliced(lab) ? new Splicer(whole, goal.target) : undefined
   const options = { ...find, maxEncodes, goal }
-  const isClose = (tolerance: number) => splicer?.isClose(tolerance) ?? Promise.resolve(false)
+  const isClose = splicer && ((tolerance: number) => splicer.isClose(tolerance))
   let found = await findCrf(whole, { ...options, isClose })
   const spliced = find.mayTake(whole.measureMs) ? await splicer?.beat(found.candidate) : undefined
-  if (spliced === undefined) found = await findCrf(whole, options)
+  // It may have ended for a splice that did not do: it goes on without.
+  if (splicer !== undefined && spliced === undefined) found = await findCrf(whole, options)
   memory.keep(key, goal, found)
   const known = { ...found, encodes: whole.encodes, probeMs: whole.probeMs }
   if (spliced === undefined) return { ...known, scenes: 1 }

@@ -144,9 +144,8 @@ export class GenerationRound {
   ): Promise<ScoreRow | undefined> {
     const { client, log, metrics, judge } = this.#modules
     const { timeoutMs, keepResults = false } = this.#options
-    const row = rowsOf(this.#modules, plan.roundId, {
-      ...{ hotkey: miner.hotkey, uid: miner.uid, kind: plan.task.kind },
-    })
+    const { hotkey, uid } = miner
+    const row = rowsOf(this.#modules, plan.roundId, { hotkey, uid, kind: plan.task.kind })
     const readiness = await client.readiness(miner, signal)
     if (readiness === 'no-comfy') return row('refused', 0, 'the miner says that it has no ComfyUI')
     if (readiness === 'full') {

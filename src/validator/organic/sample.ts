@@ -35,6 +35,8 @@ export interface Sample {
   readonly url: string
 }
 
+type SampleOf<K> = Sample & { readonly request: Extract<MinerTask, { kind: K }> }
+
 /**
  * Judges work for users and records it as a round of one miner. A compression is judged as what it is.
  * Of an upscaled video nobody has the large original: its miner gets a changed, smaller version of the
@@ -56,12 +58,13 @@ export class OrganicSampler {
     sample: Sample,
     signal: AbortSignal,
   ): Promise<ScoreRecord | undefined> {
-    const { kind } = sample.request
-    if (this.#busy || kind === 'generation') return undefined
+    const { request } = sample
+    if (this.#busy || request.kind === 'generation') return undefined
     this.#busy = true
     try {
-      if (kind === 'upscaling') return await this.#scoreAgain(taskId, sample, signal)
-      return await this.#scoreResult(taskId, sample, signal)
+      if (request.kind === 'upscaling')
+        return await this.#scoreAgain(taskId, { ...sample, request }, signal)
+      return await this.#scoreResult(taskId, { ...sample, request }, signal)
     } finally {
       this.#busy = false
     }
@@ -69,10 +72,9 @@ export class OrganicSampler {
 
   async #scoreResult(
     taskId: string,
-    { request, source, miner, result, url }: Sample,
+    { request, source, miner, result, url }: SampleOf<'compression'>,
     signal: AbortSignal,
   ): Promise<ScoreRecord | undefined> {
-    if (request.kind !== 'compression') return undefined
     const { network, judge, rounds, ledger } = this.#modules
     const asked = { task: request, reference: source, payload: source, results: [result] }
     const record = (await judge.judge({ ...asked, contentSeconds: 0 }, signal)).get(result.id)
@@ -95,10 +97,9 @@ export class OrganicSampler {
 
   async #scoreAgain(
     taskId: string,
-    { request, source, miner }: Sample,
+    { request, source, miner }: SampleOf<'upscaling'>,
     signal: AbortSignal,
   ): Promise<ScoreRecord | undefined> {
-    if (request.kind !== 'upscaling') return undefined
     const { network, ledger, rng, clipOf, roundsOf } = this.#modules
     const { seconds, settings } = this.#options
     const clip = await clipOf(source)
