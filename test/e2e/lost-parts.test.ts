@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { after, before, describe, it, type TestContext } from 'node:test'
 import { Redis } from 'ioredis'
 import type { Target } from '#src/dendrite/index.js'
 import { SystemClock } from '#src/lib/clock.js'
@@ -73,12 +73,43 @@ describe('a part that is lost', () => {
     }
   }
 
-  const engineService = (name: 'upscaler' | 'compressor', port: number) =>
-    MinerProcess.run(SHIPPED[name], dir, [
-      ...['--redis.url', redis.url, `--${name}.port`, String(port), '--allow-private-urls'],
-      ...['--neuron.data_dir', join(dir, name), '--neuron.temp_dir', join(dir, `${name}-temp`)],
-      ...['--device', 'cpu'],
-    ])
+  /** A miner whose engine is a service, which `kill` ends in the middle of its work and `restart` brings back. */
+  async function minerWithService(
+    t: TestContext,
+    name: 'upscaler' | 'compressor',
+    task: 'upscaling' | 'compression',
+  ) {
+    const target = await minerTarget()
+    const port = await freePort()
+    const temp = join(dir, `${name}-temp`)
+    const start = () =>
+      MinerProcess.run(SHIPPED[name], dir, [
+        ...['--redis.url', redis.url, `--${name}.port`, String(port), '--allow-private-urls'],
+        ...['--neuron.data_dir', join(dir, name), '--neuron.temp_dir', temp, '--device', 'cpu'],
+      ])
+    let service = await start()
+    const miner = await MinerProcess.start({
+      redisUrl: redis.url,
+      dir,
+      port: target.port,
+      flags: [
+        ...['--queue.prefix', `{${name}}`, '--miner.tasks', task],
+        ...[`--miner.${name}_url`, `http://127.0.0.1:${port}`],
+      ],
+    })
+    t.after(async () => {
+      await miner.end()
+      await service.end()
+    })
+    const kill = async () => {
+      while ((await processesWith(temp)).length < 2) await clock.sleep(10)
+      await service.end('SIGKILL')
+    }
+    const restart = async () => {
+      service = await start()
+    }
+    return { target, kill, restart }
+  }
 
   it('Redis that is full: work is refused with 503, and taken again when there is room', async (t) => {
     const target = await minerTarget()
@@ -128,51 +159,19 @@ describe('a part that is lost', () => {
   })
 
   it('the upscaling service, killed in the middle: its job fails at once, the next is done when it is back', async (t) => {
-    const target = await minerTarget()
-    const port = await freePort()
-    const startService = () => engineService('upscaler', port)
-    let service = await startService()
-    const miner = await MinerProcess.start({
-      redisUrl: redis.url,
-      dir,
-      port: target.port,
-      flags: [
-        ...['--queue.prefix', '{service}', '--miner.tasks', 'upscaling'],
-        ...['--miner.upscaler_url', `http://127.0.0.1:${port}`],
-      ],
-    })
-    t.after(async () => {
-      await miner.end()
-      await service.end()
-    })
+    const { target, kill, restart } = await minerWithService(t, 'upscaler', 'upscaling')
     const job = randomUUID()
     await accepted(target, job)
-    while ((await processesWith(join(dir, 'upscaler-temp'))).length < 2) await clock.sleep(20)
-    await service.end('SIGKILL')
+    await kill()
     assert.equal(await ended(target, job), 'failed')
-    service = await startService()
+    await restart()
     const next = randomUUID()
     await accepted(target, next, '/tiny.mp4')
     assert.equal(await ended(target, next), 'completed')
   })
 
   it('the compression service, killed in the middle: its task has no URL, the next is done when it is back', async (t) => {
-    const target = await minerTarget()
-    const port = await freePort()
-    let service = await engineService('compressor', port)
-    const miner = await MinerProcess.start({
-      redisUrl: redis.url,
-      dir,
-      port: target.port,
-      flags: [
-        ...['--queue.prefix', '{compressor}', '--miner.tasks', 'compression'],
-        ...['--miner.compressor_url', `http://127.0.0.1:${port}`],
-      ],
-    })
-    t.after(async () => {
-      await miner.end()
-      await service.end()
-    })
+    const { target, kill, restart } = await minerWithService(t, 'compressor', 'compression')
     const compress = async (query: string) => {
       for (;;) {
         const answer = await bob.call(
@@ -192,10 +191,9 @@ describe('a part that is lost', () => {
       }
     }
     const killed = compress('?killed')
-    while ((await processesWith(join(dir, 'compressor-temp'))).length < 2) await clock.sleep(10)
-    await service.end('SIGKILL')
+    await kill()
     assert.equal(await killed, '')
-    service = await engineService('compressor', port)
+    await restart()
     assert.match(await compress('?next'), /^http/)
   })
 

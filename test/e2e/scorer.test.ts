@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { SystemClock } from '#src/lib/clock.js'
 import type { ScoreRecord } from '#src/scoring/types.js'
 import { tempFolder } from '../support/clips.js'
+import { MinerProcess, SHIPPED } from '../support/miner.js'
 import { freePorts } from '../support/ports.js'
 import { processesWith } from '../support/processes.js'
 
+const clock = new SystemClock()
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const clip = (name: string): string => `${root}test/fixtures/media/${name}`
 
@@ -19,30 +20,18 @@ interface Answer {
 }
 
 interface Scorer {
-  readonly child: ChildProcess
+  readonly process: MinerProcess
   readonly url: string
   readonly adminUrl: string
 }
 
 async function startScorer(folder: string): Promise<Scorer> {
   const [port = 0, adminPort = 0] = await freePorts(2)
-  const child = fork(
-    `${root}dist/services/scorer/main.js`,
-    [
-      ...['--scorer.port', `${port}`, '--admin.port', `${adminPort}`, '--device', 'cpu'],
-      ...['--scorer.local_folders', folder],
-    ],
-    { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
-  )
-  await once(child, 'message')
-  return { child, url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}` }
-}
-
-async function end({ child }: Scorer, signal: NodeJS.Signals): Promise<unknown> {
-  const exited = once(child, 'exit')
-  child.kill(signal)
-  const [code] = await exited
-  return code
+  const process = await MinerProcess.run(SHIPPED.scorer, folder, [
+    ...['--scorer.port', `${port}`, '--admin.port', `${adminPort}`, '--device', 'cpu'],
+    ...['--scorer.local_folders', folder],
+  ])
+  return { process, url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}` }
 }
 
 const score = (scorer: Scorer, reference: string, results: Readonly<Record<string, string>>) =>
@@ -76,7 +65,7 @@ describe('scorer process', () => {
       const metrics = await fetch(`${scorer.adminUrl}/metrics`)
       assert.match(await metrics.text(), /subnet_scoring_requests_total\{.*outcome="done"\} 1/)
     } finally {
-      assert.equal(await end(scorer, 'SIGTERM'), 0)
+      assert.equal(await scorer.process.end('SIGTERM'), 0)
     }
   })
 
@@ -88,17 +77,16 @@ describe('scorer process', () => {
     const scorer = await startScorer(folder)
     const asked = score(scorer, reference, { result })
     asked.catch(() => {})
-    while ((await processesWith(folder)).filter((pid) => pid !== scorer.child.pid).length === 0)
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    await end(scorer, 'SIGKILL')
+    while ((await processesWith(folder)).filter((pid) => pid !== scorer.process.pid).length === 0)
+      await clock.sleep(10)
+    await scorer.process.end('SIGKILL')
     await assert.rejects(asked)
-    while ((await processesWith(folder)).length > 0)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    while ((await processesWith(folder)).length > 0) await clock.sleep(20)
     const next = await startScorer(folder)
     try {
       assert.equal((await score(next, reference, { result })).status, 200)
     } finally {
-      assert.equal(await end(next, 'SIGTERM'), 0)
+      assert.equal(await next.process.end('SIGTERM'), 0)
     }
   })
 })

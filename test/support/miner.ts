@@ -34,6 +34,7 @@ export const SHIPPED = {
   gateway: join(DIST, 'services', 'gateway', 'main.js'),
   upscaler: join(DIST, 'services', 'upscaler', 'main.js'),
   compressor: join(DIST, 'services', 'compressor', 'main.js'),
+  scorer: join(DIST, 'services', 'scorer', 'main.js'),
 } as const
 
 /** A running miner process and what it logged. */
