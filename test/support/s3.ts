@@ -1,6 +1,17 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -94,18 +105,14 @@ export async function startSeaweed(host = '127.0.0.1'): Promise<S3Server> {
   const names = ['master', 'volume', 'filer', 's3']
   const ports = await freePorts(names.length * 2)
   const [, , , s3Port] = ports
-  const child = spawn(
-    program,
-    [
-      ...['server', '-dir', dir, '-ip', host, '-ip.bind', host, '-filer', '-s3'],
-      ...names.map((name, n) => `-${name}.port=${ports[n]}`),
-      ...names.map((name, n) => `-${name}.port.grpc=${ports[n + names.length]}`),
-      ...[`-s3.config=${config}`, '-s3.port.iceberg=0', '-s3.port.lance=0'],
-      ...['-volume.max=20', '-master.telemetry=false', '-master.volumeSizeLimitMB=64'],
-    ],
-    { stdio: 'ignore', cwd: dir },
-  )
-  return started('SeaweedFS', child, `http://${host}:${s3Port}`, dir)
+  const args = [
+    ...['server', '-dir', dir, '-ip', host, '-ip.bind', host, '-filer', '-s3'],
+    ...names.map((name, n) => `-${name}.port=${ports[n]}`),
+    ...names.map((name, n) => `-${name}.port.grpc=${ports[n + names.length]}`),
+    ...[`-s3.config=${config}`, '-s3.port.iceberg=0', '-s3.port.lance=0'],
+    ...['-volume.max=20', '-master.telemetry=false', '-master.volumeSizeLimitMB=64'],
+  ]
+  return started('SeaweedFS', [program, ...args], `http://${host}:${s3Port}`, dir)
 }
 
 /** Starts MinIO or versitygw when the program is installed; undefined otherwise. */
@@ -119,9 +126,7 @@ export async function startInstalled(name: 'minio' | 'versitygw'): Promise<S3Ser
     name === 'minio'
       ? ['server', dir, '--address', address, '--quiet']
       : ['--port', address, '--access', ACCESS_KEY, '--secret', SECRET_KEY, 'posix', dir]
-  const env = { ...process.env, MINIO_ROOT_USER: ACCESS_KEY, MINIO_ROOT_PASSWORD: SECRET_KEY }
-  const child = spawn(program, args, { stdio: 'ignore', cwd: dir, env })
-  return started(name, child, `http://${address}`, dir)
+  return started(name, [program, ...args], `http://${address}`, dir)
 }
 
 async function onPath(name: string): Promise<string | undefined> {
@@ -136,10 +141,14 @@ async function onPath(name: string): Promise<string | undefined> {
 
 async function started(
   name: string,
-  child: ChildProcess,
+  [program = '', ...args]: readonly string[],
   endpoint: string,
   dir: string,
 ): Promise<S3Server> {
+  const log = await open(join(dir, 'log'), 'w')
+  const env = { ...process.env, MINIO_ROOT_USER: ACCESS_KEY, MINIO_ROOT_PASSWORD: SECRET_KEY }
+  const child = spawn(program, args, { stdio: ['ignore', log.fd, log.fd], cwd: dir, env })
+  await log.close()
   const close = async () => {
     if (child.exitCode === null && child.signalCode === null) {
       child.kill('SIGKILL')
@@ -149,9 +158,10 @@ async function started(
   }
   try {
     await makeBucket(endpoint, child)
-  } catch (error) {
+  } catch (cause) {
+    const said = (await readFile(join(dir, 'log'), 'utf8')).slice(-2000)
     await close()
-    throw error
+    throw new Error(`${name} did not come up: ${said}`, { cause })
   }
   return { name, endpoint, close }
 }
@@ -179,7 +189,7 @@ async function makeBucket(endpoint: string, child: ChildProcess): Promise<void> 
       await clock.sleep(200)
     }
   }
-  throw new Error('the S3 server did not come up', { cause: last })
+  throw last
 }
 
 export const readerEnv = (endpoint: string): Record<string, string> => ({
