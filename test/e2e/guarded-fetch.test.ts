@@ -134,6 +134,37 @@ describe('guarded fetch against a canary listener', () => {
     response.body.destroy()
   })
 
+  it("takes the caller's headers to no other origin", async () => {
+    const seen: string[] = []
+    const other = `http://other.example:${port}`
+    const resolver: Resolver = async () => [{ address: '127.0.0.1', family: 4 }]
+    reply((request, response) => {
+      const { host, authorization, cookie, range } = request.headers
+      const own = [authorization, cookie, request.headers['x-api-key']].join('|')
+      seen.push(`${host === `other.example:${port}` ? 'other' : 'first'} ${own} ${range}`)
+      const next = { '/': '/same', '/same': `${other}/far`, '/far': `${origin}/back` }[
+        request.url ?? ''
+      ]
+      if (next === undefined) response.end('end')
+      else response.writeHead(302, { location: next }).end()
+    })
+    const headers = {
+      Authorization: 'secret',
+      cookie: 'a=b',
+      'X-Api-Key': 'key',
+      Range: 'bytes=0-',
+    }
+    const named = fetcher({ resolver, allowPrivate: true })
+    const response = await named.fetch(`${origin}/`, { headers })
+    response.body.destroy()
+    assert.deepEqual(seen, [
+      'first secret|a=b|key bytes=0-',
+      'first secret|a=b|key bytes=0-',
+      'other || bytes=0-',
+      'first || bytes=0-',
+    ])
+  })
+
   it('cuts an endless body at the cap', async () => {
     reply((_request, response) => {
       const more = () => {

@@ -65,6 +65,8 @@ export interface Downloaded {
 
 const MAX_HEADER_BYTES = 32_768
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
+/** What tells nothing of the caller and may follow a redirect anywhere. */
+const HARMLESS = new Set(['accept', 'range'])
 
 /**
  * The client for every URL that a peer or a user gives. The scheme, port and address rules are
@@ -72,6 +74,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308])
  * be public, and the connection goes to a checked address, so a second DNS answer changes nothing.
  * (the lookup hook is not called for address literals: those are checked from the URL.)
  * Nothing is decompressed, proxies of the environment are ignored, each fetch has its own connection.
+ * A redirect to another origin carries none of the caller's headers but `accept` and `range`.
  */
 export class GuardedFetcher {
   readonly #rules: UrlRules
@@ -97,8 +100,9 @@ export class GuardedFetcher {
     const timeoutMs = options.timeoutMs ?? 60_000
     const signal = deadline(timeoutMs, options.signal)
     let url = parseGuardedUrl(target, this.#rules)
+    let headers = options.headers ?? {}
     for (let hops = 0; ; hops += 1) {
-      const response = await this.#send(url, options, signal, timeoutMs)
+      const response = await this.#send(url, { ...options, headers }, signal, timeoutMs)
       const location = response.headers['location']
       if (!REDIRECTS.has(response.statusCode ?? 0) || typeof location !== 'string') {
         return finish(
@@ -118,7 +122,10 @@ export class GuardedFetcher {
           'too many redirects; give the final URL',
         )
       }
-      url = parseGuardedUrl(location, this.#rules, url)
+      const next = parseGuardedUrl(location, this.#rules, url)
+      // A token or cookie is for the origin it was given to, and is not picked up again on the way back.
+      if (next.origin !== url.origin) headers = withoutCredentials(headers)
+      url = next
     }
   }
 
@@ -207,6 +214,12 @@ export class GuardedFetcher {
     }
     return first
   }
+}
+
+function withoutCredentials(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => HARMLESS.has(name.toLowerCase())),
+  )
 }
 
 async function resolveWithSystem(host: string): Promise<readonly ResolvedAddress[]> {
