@@ -62,6 +62,12 @@ export type WorkflowProblemData =
   | { code: 'WORKFLOW_FRAMES_EXCEEDED' }
   /** A node would hold more pixels over all its frames than allowed: reduce the size or the frames. */
   | { code: 'WORKFLOW_PIXELS_EXCEEDED' }
+  /** All nodes together would hold more pixels than allowed: use fewer nodes that make images, or smaller ones. */
+  | { code: 'WORKFLOW_MEMORY_EXCEEDED' }
+  /** The workflow loads model files more often than allowed: load each once and link it. */
+  | { code: 'WORKFLOW_MODELS_EXCEEDED' }
+  /** More nodes save results than allowed: save fewer. */
+  | { code: 'WORKFLOW_OUTPUTS_EXCEEDED' }
   /** The samplers of the workflow together take more steps than allowed: reduce them. */
   | { code: 'WORKFLOW_STEPS_EXCEEDED' }
   /** The batch is larger than allowed: reduce it. */

@@ -9,6 +9,9 @@ export interface Extent {
   readonly frames: number
 }
 
+/** Sizes of latents are whole multiples of this many pixels. */
+const GRAIN = 16
+
 /**
  * Bounds what a node makes, from its own values and the bounds of the nodes it is linked to. So a chain
  * of repeats or enlargements is seen for what it adds up to, though each of its numbers is small.
@@ -38,9 +41,12 @@ export function extentOf(
   const width = Math.max(loaded ? limits.width : 0, ...sources.map((source) => source.width))
   const height = Math.max(loaded ? limits.height : 0, ...sources.map((source) => source.height))
   const count = rule.joins === true ? sum(frames) : Math.max(1, ...frames)
+  // Servers round, and never to nothing: a hundred small reductions of one pixel leave one pixel.
+  const scaled = (size: number) =>
+    factor === 1 ? size : Math.ceil((size * factor) / GRAIN) * GRAIN
   return {
-    width: largest(values('width'), width) * factor + sum(values('pad-x')),
-    height: largest(values('height'), height) * factor + sum(values('pad-y')),
+    width: scaled(largest(values('width'), width)) + sum(values('pad-x')),
+    height: scaled(largest(values('height'), height)) + sum(values('pad-y')),
     frames: largest(values('frames'), count) * product([...values('batch'), ...values('repeat')]),
   }
 }

@@ -165,6 +165,8 @@ export class WorkflowFirewall {
       problems.push({ code: 'WORKFLOW_NODE_REFUSED', nodeId, message })
       return
     }
+    const title = checkCharacters(node._meta?.title ?? '')
+    if (title !== undefined) problems.push({ code: title[0], nodeId, message: title[1] })
     for (const [input, kind] of Object.entries(rule.inputs)) {
       if (!kind.endsWith('?') && !Object.hasOwn(node.inputs, input)) {
         const message = `${node.class_type} needs ${input}`
@@ -216,6 +218,11 @@ export class WorkflowFirewall {
         return isNumber(value, -MAX_NUMBER, MAX_NUMBER) ? undefined : bad('a number')
       case 'scale':
         return isNumber(value, Number.MIN_VALUE, MAX_NUMBER) ? undefined : bad('a positive number')
+      case 'denoise':
+        // A schedule is made for steps / denoise: the smallest shares would fill any memory.
+        return value === 0 || isNumber(value, 0.01, 1) ? undefined : bad('0, or 0.01 to 1')
+      case 'fps':
+        return isNumber(value, 0.1, 240) ? undefined : bad('0.1 to 240 frames a second')
       case 'integer':
         // Seeds that a JavaScript number cannot hold arrive as bigints.
         return isInteger(typeof value === 'bigint' ? Number(value) : value, -MAX_INTEGER)
@@ -293,7 +300,7 @@ export class WorkflowFirewall {
     const extents = this.#extents(nodes, order)
     const lengths = new Map<string, number>()
     const reported = new Set<WorkflowProblemCode>()
-    let steps = 0
+    let [steps, models, outputs, held] = [0, 0, 0, 0]
     for (const nodeId of order) {
       const node = nodes.get(nodeId)
       const rule = node && this.#rules.get(node.class_type)
@@ -303,16 +310,23 @@ export class WorkflowFirewall {
       const extent = extents.get(nodeId) ?? NOTHING
       for (const [input, kind] of Object.entries(rule?.inputs ?? {})) {
         const value = Object.hasOwn(node.inputs, input) ? node.inputs[input] : undefined
-        if (kind.replace('?', '') === 'steps' && isInteger(value, 1)) steps += value
+        const plain = kind.replace('?', '')
+        if (plain === 'steps' && isInteger(value, 1)) steps += value
+        if (plain === 'model' && value !== undefined) models += 1
       }
+      if (rule?.saves === true) outputs += 1
       const pixels = extent.width * extent.height * extent.frames
+      if (rule?.outputs.includes('IMAGE') === true) held += pixels
       const over: readonly (readonly [WorkflowProblemCode, string, number, number])[] = [
         ['WORKFLOW_CHAIN_EXCEEDED', 'nodes in a chain', length, limits.chain],
         ['WORKFLOW_WIDTH_EXCEEDED', 'pixels wide', extent.width, limits.width],
         ['WORKFLOW_HEIGHT_EXCEEDED', 'pixels high', extent.height, limits.height],
         ['WORKFLOW_FRAMES_EXCEEDED', 'frames', extent.frames, limits.frames],
         ['WORKFLOW_PIXELS_EXCEEDED', 'pixels in all frames', pixels, limits.pixels],
+        ['WORKFLOW_MEMORY_EXCEEDED', 'pixels in all images', held, limits.heldPixels],
         ['WORKFLOW_STEPS_EXCEEDED', 'sampler steps', steps, limits.steps],
+        ['WORKFLOW_MODELS_EXCEEDED', 'loads of a model', models, limits.models],
+        ['WORKFLOW_OUTPUTS_EXCEEDED', 'nodes that save', outputs, limits.outputs],
       ]
       for (const [code, what, found, allowed] of over) {
         // Named at the first node that exceeds it; the nodes after it only inherit.

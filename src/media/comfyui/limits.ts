@@ -12,9 +12,15 @@ export interface WorkflowLimits {
   readonly frames: number
   /** Width × height × frames of any node. */
   readonly pixels: number
+  /** Width × height × frames of all nodes that make images: a server keeps them until the end. */
+  readonly heldPixels: number
   /** Sampler steps of the whole workflow. */
   readonly steps: number
   readonly batch: number
+  /** Times that a model file is loaded. */
+  readonly models: number
+  /** Nodes that save results. */
+  readonly outputs: number
 }
 
 /** Enough for WAN 2.1 at 720p for 10 s, with room for the usual additions. */
@@ -27,6 +33,9 @@ export const DEFAULT_LIMITS: WorkflowLimits = {
   height: 2048,
   frames: 241,
   pixels: 1920 * 1080 * 161,
+  heldPixels: 4 * 1920 * 1080 * 161,
   steps: 100,
   batch: 16,
+  models: 10,
+  outputs: 16,
 }

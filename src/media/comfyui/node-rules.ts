@@ -5,7 +5,8 @@
  * - `text`: prose; `choice`: one short word of a list; `flag`: true or false
  * - `integer`, `number`: any within reason
  * - `width`, `height`: pixels; `frames`: length of a clip; `batch`, `repeat`: multiply the frames
- * - `scale`: multiplies width and height; `pad-x`, `pad-y`: add to them; `steps`: of a sampler
+ * - `scale`: multiplies width and height; `pad-x`, `pad-y`: add to them
+ * - `steps`: of a sampler; `denoise`: the share of them that is taken, 0 or 0.01–1; `fps`: 0.1–240
  * - `model`: name of a model file; `file`: name of an uploaded input; `prefix`: name that outputs begin with
  * - `url`: a URL, if URLs are allowed at all
  */
@@ -85,7 +86,7 @@ export const SHIPPED_NODES: Readonly<Record<string, NodeRule>> = {
     },
     outputs: wanOutputs,
   },
-  KSampler: { inputs: { ...sampling, seed: 'integer', denoise: 'number' }, outputs: ['LATENT'] },
+  KSampler: { inputs: { ...sampling, seed: 'integer', denoise: 'denoise' }, outputs: ['LATENT'] },
   KSamplerAdvanced: {
     inputs: {
       ...sampling,
@@ -183,7 +184,7 @@ export const SHIPPED_NODES: Readonly<Record<string, NodeRule>> = {
     outputs: ['IMAGE'],
   },
   CreateVideo: {
-    inputs: { images: 'IMAGE', fps: 'number', audio: 'AUDIO?' },
+    inputs: { images: 'IMAGE', fps: 'fps', audio: 'AUDIO?' },
     outputs: ['VIDEO'],
   },
   SaveVideo: {
@@ -192,17 +193,17 @@ export const SHIPPED_NODES: Readonly<Record<string, NodeRule>> = {
     saves: true,
   },
   SaveWEBM: {
-    inputs: { ...save, codec: 'choice', fps: 'number', crf: 'number' },
+    inputs: { ...save, codec: 'choice', fps: 'fps', crf: 'number' },
     outputs: [],
     saves: true,
   },
   SaveAnimatedWEBP: {
-    inputs: { ...save, fps: 'number', lossless: 'flag', quality: 'integer', method: 'choice' },
+    inputs: { ...save, fps: 'fps', lossless: 'flag', quality: 'integer', method: 'choice' },
     outputs: [],
     saves: true,
   },
   SaveAnimatedPNG: {
-    inputs: { ...save, fps: 'number', compress_level: 'integer' },
+    inputs: { ...save, fps: 'fps', compress_level: 'integer' },
     outputs: [],
     saves: true,
   },

@@ -24,6 +24,14 @@ export function checkCharacters(text: string): Finding {
   return undefined
 }
 
+/** Characters that some systems and readers take for a dot, a slash or a backslash. */
+const LOOKALIKE =
+  /[\u2024-\u2026\u2044\u2215\u2216\u29f5\u29f8\u29f9\ufe52\ufe68\uff0e\uff0f\uff3c]/u
+/** What changes how a name is shown, or is no character at all. */
+const INVISIBLE = /[\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/u
+/** Windows opens a device for these, whatever the folder and the extension. */
+const DEVICE = /^(con|prn|aux|nul|(com|lpt)[\d\u00b9\u00b2\u00b3])\s*(\.|$)/i
+
 /** URLs anywhere in `text`: none without `rules`, and with them each must pass. */
 export function checkUrls(text: string, rules: UrlRules | undefined): Finding {
   for (const [url] of text.matchAll(URL_IN_TEXT)) {
@@ -61,7 +69,10 @@ export function checkName(name: string): Finding {
   if (/^[/~]/.test(name)) return refuse('the name is absolute')
   if (/[\\:*?"<>|$`]/.test(name)) return refuse('the name has a character that names may not have')
   if (/%(2e|2f|5c|00)/i.test(name)) return refuse('the name has an encoded separator')
+  if (LOOKALIKE.test(name)) return refuse('the name has a character that looks like a separator')
+  if (INVISIBLE.test(name)) return refuse('the name has a character that cannot be seen')
   for (const part of name.split('/')) {
+    if (DEVICE.test(part)) return refuse('a part of the path is the name of a device')
     if (part === '' || /^\.+$/.test(part)) return refuse('a part of the path is empty or only dots')
     if (part.startsWith('.') || /[. ]$/.test(part)) {
       return refuse('a part of the path begins with a dot, or ends with one or a space')

@@ -67,6 +67,37 @@ function samplers(count: number): Draft {
   return withInputs(result, '8', { samples: [last, 0] })
 }
 
+/** One pixel, reduced ten times and then enlarged five times: servers round up, and make it huge. */
+function crumb(from: Draft, start: string, class_type: string, link: string): Draft {
+  let result = from
+  let last = start
+  for (let i = 0; i < 15; i += 1) {
+    const inputs = { upscale_method: 'area', scale_by: i < 10 ? 0.51 : 8 }
+    result = withNode(result, `k${i}`, class_type, { ...inputs, [link]: [last, 0] })
+    last = `k${i}`
+  }
+  return result
+}
+const pixel = (draft: Draft) =>
+  withNode(draft, 'px', 'EmptyImage', { width: 1, height: 1, batch_size: 1, color: 0 })
+
+/** `count` copies of a node, each under its own id. */
+function copies(draft: Draft, id: string, count: number): Draft {
+  const extra = Array.from({ length: count }, (_, i) => [`${id}x${i}`, draft[id]] as const)
+  return { ...draft, ...Object.fromEntries(extra) } as Draft
+}
+
+/** Forty nodes over one long clip: each is within its limits, all of them are 160 GB. */
+const hoard = chain(
+  withInputs(withInputs(noModel(), '3', { width: 1920, height: 1080 }), '4', { amount: 150 }),
+  '5',
+  '6',
+  40,
+  'image',
+)
+const titled = (title: string) =>
+  ({ ...t2v(), '8': Object.assign({ _meta: { title } }, t2v()['8']) }) as Draft
+
 function nested(depth: number): unknown {
   let value: unknown = 1
   for (let i = 0; i < depth; i += 1) value = [value]
@@ -242,6 +273,75 @@ const hostile: readonly Hostile[] = [
   ['10 000 steps', 'WORKFLOW_STEPS_EXCEEDED', withInputs(t2v(), '3', { steps: 10_000 })],
   ['samplers that add up', 'WORKFLOW_STEPS_EXCEEDED', samplers(4)],
   ['a batch of 4096', 'WORKFLOW_BATCH_EXCEEDED', size({ batch_size: 4096 })],
+  [
+    'an image crumb',
+    'WORKFLOW_WIDTH_EXCEEDED',
+    crumb(pixel(noModel()), 'px', 'ImageScaleBy', 'image'),
+  ],
+  [
+    'a latent crumb',
+    'WORKFLOW_WIDTH_EXCEEDED',
+    crumb(t2v(16, 16, 1), '40', 'LatentUpscaleBy', 'samples'),
+  ],
+  ['a schedule of 10^10 steps', 'WORKFLOW_VALUE_BAD', withInputs(t2v(), '3', { denoise: 1e-9 })],
+  ['a denoise below 0', 'WORKFLOW_VALUE_BAD', withInputs(t2v(), '3', { denoise: -0.5 })],
+  ['a frame a day', 'WORKFLOW_VALUE_BAD', withInputs(noModel(), '7', { fps: 1 / 86_400 })],
+  ['a million frames a second', 'WORKFLOW_VALUE_BAD', withInputs(noModel(), '7', { fps: 1e6 })],
+  ['clips that fill the memory', 'WORKFLOW_MEMORY_EXCEEDED', hoard],
+  ['a model loaded 20 times', 'WORKFLOW_MODELS_EXCEEDED', copies(t2v(), '37', 20)],
+  ['results that fill the disk', 'WORKFLOW_OUTPUTS_EXCEEDED', copies(noModel(), '8', 30)],
+  ['a title that clears the screen', 'WORKFLOW_STRING_BAD', titled('\u001b[2J')],
+  ['a title of half a pair', 'WORKFLOW_STRING_BAD', titled('\ud800')],
+  ['an input up with full-width dots', 'WORKFLOW_PATH_REFUSED', image('．．/secret.png')],
+  ['an input up with a full-width slash', 'WORKFLOW_PATH_REFUSED', image('a／..／secret.png')],
+  ['an input up with two-dot leaders', 'WORKFLOW_PATH_REFUSED', image('‥/secret.png')],
+  ['an input spelt backwards', 'WORKFLOW_PATH_REFUSED', image('cod.\u202egnp.exe')],
+  ['an input with a hidden space', 'WORKFLOW_PATH_REFUSED', image('a\u200b.png')],
+  ['an input over two lines', 'WORKFLOW_PATH_REFUSED', image('a\u2028b.png')],
+  ['a Windows device', 'WORKFLOW_PATH_REFUSED', image('NUL')],
+  ['a Windows device with an extension', 'WORKFLOW_PATH_REFUSED', image('jobs/com1.png')],
+  ['an output into a device', 'WORKFLOW_PATH_REFUSED', prefix('aux/x')],
+  ['an input on a Windows drive, relative', 'WORKFLOW_PATH_REFUSED', image('C:secret.png')],
+  ['an output in a folder up, Windows', 'WORKFLOW_PATH_REFUSED', prefix('..\\..\\custom_nodes\\x')],
+  ['an annotation in capitals', 'WORKFLOW_PATH_ANNOTATED', image('theirs.png [OUTPUT]')],
+  ['an annotation without a space', 'WORKFLOW_PATH_ANNOTATED', image('theirs.png[input]')],
+  ['frames by link', 'WORKFLOW_LINK_REFUSED', size({ length: ['6', 0] })],
+  ['steps by link', 'WORKFLOW_LINK_REFUSED', withInputs(t2v(), '3', { steps: ['48', 0] })],
+  [
+    'a link whose output is true',
+    'WORKFLOW_VALUE_BAD',
+    withInputs(t2v(), '8', { samples: ['3', true] }),
+  ],
+  ['a link by number', 'WORKFLOW_VALUE_BAD', withInputs(t2v(), '8', { samples: [3, 0] })],
+  ['a link of three parts', 'WORKFLOW_VALUE_BAD', withInputs(t2v(), '8', { samples: ['3', 0, 0] })],
+  ['steps of 1e400', 'WORKFLOW_VALUE_BAD', withInputs(t2v(), '3', { steps: JSON.parse('1e400') })],
+  [
+    'steps as a text in other digits',
+    'WORKFLOW_VALUE_BAD',
+    withInputs(t2v(), '3', { steps: '٣٠' }),
+  ],
+  ['a length as a bigint', 'WORKFLOW_VALUE_BAD', size({ length: 10n ** 30n })],
+  ['a seed beyond 64 bits', 'WORKFLOW_VALUE_BAD', withInputs(t2v(), '3', { seed: 2n ** 80n })],
+  [
+    'a primitive that makes numbers',
+    'WORKFLOW_NODE_REFUSED',
+    withNode(t2v(), '9', 'PrimitiveInt', { value: 9e15 }),
+  ],
+  [
+    'a node of mathematics',
+    'WORKFLOW_NODE_REFUSED',
+    withNode(t2v(), '9', 'MathExpression|pysssss', { expression: '9**9**9' }),
+  ],
+  [
+    'wildcards that read files',
+    'WORKFLOW_NODE_REFUSED',
+    withNode(t2v(), '6', 'ImpactWildcardEncode', { wildcard_text: '__../../etc/passwd__' }),
+  ],
+  [
+    'a node that reads a folder',
+    'WORKFLOW_NODE_REFUSED',
+    withNode(noModel(), '9', 'VHS_LoadVideoPath', { video: '/etc' }),
+  ],
 ]
 
 const vae = { samples: ['3', 0], vae: ['39', 0] }
@@ -377,6 +477,13 @@ describe('workflow firewall', () => {
       assert.deepEqual(firewall().problems(workflow), [], name)
       assert.deepEqual(firewall().check(workflow), workflow, name)
     }
+  })
+
+  it('passes nothing on that could become a prototype', () => {
+    const node = '{"class_type":"ImageInvert","inputs":{"image":["5",0],"__proto__":{"x":1}}}'
+    const checked = firewall().check({ ...noModel(), '9': JSON.parse(node) })
+    assert.deepEqual(Object.getOwnPropertyNames(checked['9']?.inputs), ['image'])
+    assert.equal(Object.getPrototypeOf(checked['9']?.inputs), Object.prototype)
   })
 
   it('names every problem with its node and input', () => {
