@@ -71,7 +71,7 @@ export class GenerateEngine implements Engine<GenerateParams, GenerateResult, un
     const { workflow, kind, fileName, onSubmitted, onPreview } = params
     const { run, files } = await renderWorkflow(
       workflow,
-      { runner, fetcher },
+      { runner, fetcher, ...(tools === undefined ? {} : { tools }) },
       {
         dir: workDir,
         signal,

@@ -1,7 +1,9 @@
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { GuardedFetcher } from '../../lib/http/index.js'
+import { isAnimated } from '../animated.js'
 import { MediaError } from '../errors.js'
+import { type ProbeOptions, probe } from '../probe.js'
 import { type SniffedFormat, sniffFile } from '../sniff.js'
 import type { Workflow } from './graph.js'
 import { SHIPPED_NODES } from './node-rules.js'
@@ -21,6 +23,21 @@ const EXTENSIONS: Readonly<Partial<Record<SniffedFormat, string>>> = {
 const MAX_INPUTS = 8
 const MAX_INPUT_BYTES = 64 * 1024 ** 2
 const TIMEOUT_MS = 60_000
+/** A frame of 4K: servers keep an image as numbers of four bytes. */
+const MAX_PIXELS = 4096 * 2304
+const MAX_SECONDS = 600
+
+export interface FetchInputsOptions extends Pick<ProbeOptions, 'ffprobePath' | 'sandbox'> {
+  readonly dir: string
+  readonly signal: AbortSignal
+}
+
+/** Where a workflow names a file by URL. */
+interface Place {
+  readonly nodeId: string
+  readonly input: string
+  readonly url: string
+}
 
 export interface FetchedInputs {
   /** The workflow with file names where it had URLs. */
@@ -32,15 +49,17 @@ export interface FetchedInputs {
 /**
  * Fetches what a workflow reads by URL. ComfyUI's own loaders (`LoadImage`, `LoadAudio`) take the name
  * of an uploaded file; a workflow that comes from elsewhere has a URL there. The fetcher's rules decide
- * what may be fetched; the bytes decide what it is; the name is made from its hash.
+ * what may be fetched; the bytes decide what it is, and whether it is one picture of a bearable size or a
+ * sound of a bearable length; the name is made from its hash.
  * @throws FetchError, MediaError
  */
 export async function fetchInputs(
   workflow: Workflow,
   fetcher: GuardedFetcher,
-  options: { readonly dir: string; readonly signal: AbortSignal },
+  options: FetchInputsOptions,
 ): Promise<FetchedInputs> {
-  const urls = new Set(fileInputs(workflow).map(({ url }) => url))
+  const places = fileInputs(workflow)
+  const urls = new Set(places.map(({ url }) => url))
   if (urls.size > MAX_INPUTS) {
     throw new MediaError(
       { code: 'MEDIA_LIMIT_EXCEEDED', limit: 'inputs', value: urls.size, max: MAX_INPUTS },
@@ -60,22 +79,57 @@ export async function fetchInputs(
         `an input of a workflow is an image or sound; this looks like ${format}`,
       )
     }
+    await requireModest(draft, format, options)
     const path = `${draft}${extension}`
     await rename(draft, path)
     files.set(url, { name: `subreel-${sha256.slice(0, 32)}${extension}`, path })
   }
-  const filled = new Map(Object.entries(workflow))
-  for (const { nodeId, input, url } of fileInputs(workflow)) {
-    const node = filled.get(nodeId)
-    const file = files.get(url)
-    if (node === undefined || file === undefined) continue
-    filled.set(nodeId, { ...node, inputs: { ...node.inputs, [input]: file.name } })
+  const named = fill(workflow, places, ({ url }) => files.get(url)?.name ?? url)
+  return { workflow: named, inputs: [...files.values()] }
+}
+
+/** The workflow with plain names in place of URLs: what a firewall can judge before anything is fetched. */
+export function withoutUrls(workflow: Workflow): Workflow {
+  return fill(workflow, fileInputs(workflow), () => 'input')
+}
+
+/** A small file can hold a picture, or thousands of them, that fill any server's memory. */
+async function requireModest(
+  path: string,
+  format: SniffedFormat,
+  options: FetchInputsOptions,
+): Promise<void> {
+  const require = (limit: string, value: number, max: number) => {
+    if (value <= max) return
+    throw new MediaError(
+      { code: 'MEDIA_LIMIT_EXCEEDED', limit, value, max },
+      `an input of a workflow has ${value} ${limit}; at most ${max} are taken`,
+    )
   }
-  return { workflow: Object.fromEntries(filled), inputs: [...files.values()] }
+  require('frames', (await isAnimated(path, format)) ? 2 : 1, 1)
+  const { video, durationSeconds } = await probe(path, options)
+  if (video === undefined) return require('seconds', durationSeconds, MAX_SECONDS)
+  require('pixels', video.width * video.height, MAX_PIXELS)
+  require('frames', video.frames, 1)
+}
+
+function fill(
+  workflow: Workflow,
+  places: readonly Place[],
+  nameOf: (place: Place) => string,
+): Workflow {
+  const nodes = new Map(Object.entries(workflow))
+  for (const place of places) {
+    const node = nodes.get(place.nodeId)
+    if (node === undefined) continue
+    const inputs = { ...node.inputs, [place.input]: nameOf(place) }
+    nodes.set(place.nodeId, { ...node, inputs })
+  }
+  return Object.fromEntries(nodes)
 }
 
 /** Inputs that name a file and hold a URL. */
-function fileInputs(workflow: Workflow): { nodeId: string; input: string; url: string }[] {
+function fileInputs(workflow: Workflow): Place[] {
   return Object.entries(workflow).flatMap(([nodeId, { class_type, inputs }]) =>
     Object.entries(inputs).flatMap(([input, value]) => {
       const rule = Object.hasOwn(SHIPPED_NODES, class_type) ? SHIPPED_NODES[class_type] : undefined

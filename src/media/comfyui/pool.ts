@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import { aborted, type Clock, Deadline, SystemClock } from '../../lib/clock.js'
 import { describeError, isAbort } from '../../lib/errors.js'
@@ -44,6 +44,8 @@ export interface ComfyPoolOptions
   readonly attempts?: number
   /** Each is run small on a server when it comes up, so that the models are loaded before a task comes. */
   readonly warmUps?: readonly ComfyWarmUp[]
+  /** How long all warm-ups of a server may take together. After it the server is given work as it is. Default 10 minutes. */
+  readonly warmUpTimeoutMs?: number
 }
 
 export interface ComfyPoolModules {
@@ -87,6 +89,8 @@ interface Tried {
 
 const MEMORY_PENALTY_MS = 600_000
 const CHECK_MS = 15_000
+/** The largest models from a slow disk. */
+const WARM_UP_MS = 600_000
 
 /**
  * Runs workflows on the server that will finish them first. What fails because of a server (it died,
@@ -151,6 +155,10 @@ export class ComfyPool implements ComfyRunner {
     await Promise.race([this.#start(), aborted(signal)])
     signal.throwIfAborted()
     if (!this.#members.some((member) => member.state === 'up')) throw this.#noServer()
+  }
+
+  check(workflow: Workflow): void {
+    this.#firewall.check(workflow)
   }
 
   /**
@@ -238,8 +246,11 @@ export class ComfyPool implements ComfyRunner {
     try {
       const missing = await member.missing(workflow)
       if (missing.nodes.length + missing.models.length > 0) throw lacking(member.name, missing)
+      // Known before the server is asked: it may take a prompt without anybody hearing of it.
+      promptId = randomUUID()
       done = await member.client.run(workflow, {
         ...options,
+        promptId,
         onSubmitted: (id, server) => {
           promptId = id
           options.onSubmitted?.(id, server)
@@ -385,7 +396,8 @@ export class ComfyPool implements ComfyRunner {
       using limit = new Deadline(CHECK_MS, signal)
       const isBack = await member.look(limit.signal)
       if (isBack) {
-        await this.#warmUp(member, signal)
+        using limit = new Deadline(this.#options.warmUpTimeoutMs ?? WARM_UP_MS, signal)
+        await this.#warmUp(member, limit.signal, signal)
         member.warmed()
         this.#log.info({ event: 'comfy-server.joined', server: member.name }, 'a server is up')
       }
@@ -400,18 +412,20 @@ export class ComfyPool implements ComfyRunner {
     this.#dispatch()
   }
 
-  async #warmUp(member: Member, signal: AbortSignal): Promise<void> {
+  /** Under `limit`, whose end is no failure of the server; `signal` is the pool's own. */
+  async #warmUp(member: Member, limit: AbortSignal, signal: AbortSignal): Promise<void> {
     for (const { workflow, kind } of this.#options.warmUps ?? []) {
       const { workflow: small, files } = warmUpOf(workflow)
       const needs = this.#firewall.needsOf(small)
       const job = { kind: `warm-up of ${kind ?? kindOf(workflow, needs)}`, needs }
+      if (limit.aborted) return
       const missing = await member.missing(small)
       if (missing.nodes.length + missing.models.length > 0) continue
       const ticket = member.give(job, this.#others(member))
       let run: ComfyRun | undefined
       try {
-        for (const { name, bytes } of files) await member.client.api.upload(name, bytes, signal)
-        run = await member.client.run(small, { signal })
+        for (const { name, bytes } of files) await member.client.api.upload(name, bytes, limit)
+        run = await member.client.run(small, { signal: limit })
       } catch (error) {
         if (signal.aborted || (error instanceof ComfyError && error.code === 'COMFY_UNREACHABLE'))
           throw error

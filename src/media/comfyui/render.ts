@@ -2,15 +2,17 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { GuardedFetcher } from '../../lib/http/index.js'
 import { MediaError } from '../errors.js'
+import type { MediaTools } from '../ffmpeg.js'
 import { extensionOf, type OutputFile } from '../package/files.js'
 import type { Workflow } from './graph.js'
-import { fetchInputs } from './inputs.js'
+import { fetchInputs, withoutUrls } from './inputs.js'
 import type { ComfyRun, ComfyRunner, ComfyRunOptions } from './types.js'
 
 export interface RenderModules {
   readonly runner: ComfyRunner
   /** For the URLs in a workflow. */
   readonly fetcher: GuardedFetcher
+  readonly tools?: MediaTools
 }
 
 export interface RenderOptions extends Omit<ComfyRunOptions, 'inputs'> {
@@ -36,11 +38,13 @@ const MAX_BYTES = 2 * 1024 ** 3
  */
 export async function renderWorkflow(
   workflow: Workflow,
-  { runner, fetcher }: RenderModules,
+  { runner, fetcher, tools }: RenderModules,
   options: RenderOptions,
 ): Promise<Rendered> {
   const { dir, signal, maxBytes = MAX_BYTES, ...callbacks } = options
-  const fetched = await fetchInputs(workflow, fetcher, { dir, signal })
+  // Nothing is fetched for a workflow that would be refused.
+  runner.check?.(withoutUrls(workflow))
+  const fetched = await fetchInputs(workflow, fetcher, { ...tools, dir, signal })
   const run = await runner.run(fetched.workflow, { ...callbacks, signal, inputs: fetched.inputs })
   if (run.outputs.length === 0 || run.outputs.length > MAX_FILES) {
     const value = run.outputs.length

@@ -48,7 +48,7 @@ export interface ComfyPreview {
 
 /** A file that the workflow reads by name (`LoadImage`): it is uploaded to the server that runs the workflow. */
 export interface ComfyInput {
-  /** Plain file name, as the workflow has it. An older upload of that name is overwritten. */
+  /** As the workflow has it: a plain file name, or one in folders. An older upload of that name is overwritten. */
   readonly name: string
   readonly path: string
 }
@@ -72,6 +72,8 @@ export interface ComfyDownloadOptions {
 
 /** Runs workflows: on one server (`ComfyClient`) or the best of many (`ComfyPool`). */
 export interface ComfyRunner {
+  /** Throws what `run` would throw before it calls any server. @throws WorkflowError WORKFLOW_REFUSED */
+  check?(workflow: Workflow): void
   /** Resolves when workflows can be run. @throws ComfyError when no server can be reached */
   ready(signal: AbortSignal): Promise<void>
   /**

@@ -74,8 +74,8 @@ export class GenerationVerifier {
 
   /** Runs a workflow here. Everything it throws is this side's failure. */
   async rerun(workflow: Workflow, dir: string, signal: AbortSignal): Promise<Rerun> {
-    const { runner, fetcher, deviceOf } = this.#modules
-    const { run, files } = await renderWorkflow(workflow, { runner, fetcher }, { dir, signal })
+    const { deviceOf } = this.#modules
+    const { run, files } = await renderWorkflow(workflow, this.#modules, { dir, signal })
     if (run.reduced !== undefined) {
       throw new ScoringError(
         { code: 'SCORING_RERUN_REDUCED' },
