@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { basename, join, relative, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { type Clock, SystemClock } from '../lib/clock.js'
@@ -398,7 +398,8 @@ export class DevComfy implements Closable {
     const root = this.#folders.inputs
     let path = resolve(root, subfolder, image.filename)
     if (!isInside(root, path) || path === root) return { status: 400 }
-    await mkdir(dirname(path), { recursive: true })
+    // As the real one: the subfolder is made, folders in the file name are not.
+    await mkdir(resolve(root, subfolder), { recursive: true })
     const overwrite = field('overwrite')?.bytes.toString('utf8') === 'true'
     for (let i = 1; !overwrite && (await stat(path).catch(() => undefined)) !== undefined; i += 1) {
       path = resolve(root, subfolder, image.filename.replace(/(\.[^.]*)?$/, ` (${i})$1`))

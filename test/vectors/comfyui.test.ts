@@ -145,7 +145,7 @@ describe('ComfyUI transcripts', () => {
     }
     assert.deepEqual(found, [
       'prompt_outputs_failed_validation 3/KSampler/value_smaller_than_min/steps 3/KSampler/value_not_in_list/sampler_name 8/VAEDecode/required_input_missing/vae 37/UNETLoader/value_not_in_list/unet_name 49/CreateVideo/invalid_input_type/fps',
-      'invalid_prompt 3/unknown/invalid_prompt/',
+      'invalid_prompt 3/WanVideoSampler/invalid_prompt/',
       'prompt_no_outputs ',
       'prompt_no_outputs ',
       'prompt_outputs_failed_validation 8/VAEDecode/exception_during_inner_validation/images',

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { exactJson } from '../../lib/exact-json.js'
 import { FetchError, type FetchOptions, GuardedFetcher } from '../../lib/http/index.js'
 import { ComfyError, type ComfyNodeError } from './errors.js'
+import type { Workflow } from './graph.js'
 import { type NodeFailure, parseFailure } from './messages.js'
 import { filesOf } from './outputs.js'
 import { readPythonJson } from './python-json.js'
@@ -129,7 +130,7 @@ export class ComfyApi {
    * @throws ComfyError COMFY_PROMPT_REFUSED with the nodes at fault, when no output can run
    */
   async submit(
-    prompt: { readonly workflow: object; readonly promptId: string; readonly clientId: string },
+    prompt: { readonly workflow: Workflow; readonly promptId: string; readonly clientId: string },
     signal?: AbortSignal,
   ): Promise<Submitted> {
     const body = exactJson({
@@ -142,7 +143,7 @@ export class ComfyApi {
       timeoutMs: 30_000,
       signal,
     })
-    if (status === 400) throw this.#refusal(text)
+    if (status === 400) throw this.#refusal(text, prompt.workflow)
     const { prompt_id: promptId, node_errors } = this.#read('prompt', submittedSchema, status, text)
     return { promptId, refused: flatten(node_errors) }
   }
@@ -214,11 +215,14 @@ export class ComfyApi {
 
   /**
    * Puts an image, or any other file, into the server's input folder under this name, over an older one.
+   * What comes before the last `/` is a folder in there; it is made.
    * @returns the name that LoadImage takes
    */
   async upload(name: string, source: string | Uint8Array, signal?: AbortSignal): Promise<string> {
     const boundary = `subreel-${crypto.randomUUID()}`
-    const { head, tail } = multipart(boundary, name)
+    const slash = name.lastIndexOf('/')
+    const folder = name.slice(0, Math.max(0, slash))
+    const { head, tail } = multipart(boundary, folder, name.slice(slash + 1))
     const size = typeof source === 'string' ? (await stat(source)).size : source.length
     const { status, text } = await this.#call('upload/image', {
       method: 'POST',
@@ -307,7 +311,7 @@ export class ComfyApi {
     )
   }
 
-  #refusal(text: string): ComfyError {
+  #refusal(text: string, workflow: Workflow): ComfyError {
     const server = this.server.name
     const parsed = refusalSchema.safeParse(readPythonJson(text))
     if (!parsed.success) return this.#status('prompt', 400)
@@ -318,7 +322,8 @@ export class ComfyApi {
     const fault = /^Node ID '#(.+)'$/.exec(whole.details)?.[1]
     if (errors.length === 0 && fault !== undefined) {
       const { type, message } = whole
-      errors.push({ nodeId: fault, classType: 'unknown', type, message })
+      const classType = workflow[fault]?.class_type ?? 'unknown'
+      errors.push({ nodeId: fault, classType, type, message })
     }
     const [first] = errors
     const where = first === undefined ? '' : `, node ${first.nodeId} (${first.classType})`
@@ -386,12 +391,12 @@ function flatten(errors: z.infer<typeof nodeErrorsSchema>): ComfyNodeError[] {
   )
 }
 
-function multipart(boundary: string, name: string): { head: Buffer; tail: Buffer } {
+function multipart(boundary: string, folder: string, name: string): { head: Buffer; tail: Buffer } {
   const field = (key: string, value: string) =>
     `--${boundary}\r\ncontent-disposition: form-data; name="${key}"\r\n\r\n${value}\r\n`
   // As the HTML standard escapes file names of forms.
   const quoted = name.replaceAll('\n', '%0A').replaceAll('\r', '%0D').replaceAll('"', '%22')
-  const head = `${field('type', 'input')}${field('overwrite', 'true')}--${boundary}\r\ncontent-disposition: form-data; name="image"; filename="${quoted}"\r\ncontent-type: application/octet-stream\r\n\r\n`
+  const head = `${field('type', 'input')}${field('overwrite', 'true')}${folder === '' ? '' : field('subfolder', folder)}--${boundary}\r\ncontent-disposition: form-data; name="image"; filename="${quoted}"\r\ncontent-type: application/octet-stream\r\n\r\n`
   return { head: Buffer.from(head), tail: Buffer.from(`\r\n--${boundary}--\r\n`) }
 }
 

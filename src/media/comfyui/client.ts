@@ -30,6 +30,11 @@ export interface ComfyClientOptions {
   readonly runTimeoutMs?: number
 }
 
+export interface ComfyClientRunOptions extends ComfyRunOptions {
+  /** What the prompt is to be called; servers too old for that choose another name. Default: a random one. */
+  readonly promptId?: string
+}
+
 /** Pause between looks when the end is near or the server is out of reach. */
 const SOON_MS = 100
 const AGAIN_MS = 250
@@ -85,7 +90,7 @@ export class ComfyClient implements ComfyRunner {
     await this.api.stats(signal)
   }
 
-  async run(workflow: Workflow, options: ComfyRunOptions): Promise<ComfyRun> {
+  async run(workflow: Workflow, options: ComfyClientRunOptions): Promise<ComfyRun> {
     // A listener per run in flight is no leak.
     setMaxListeners(0, options.signal, this.#closing.signal)
     const both = new AbortController()
@@ -106,7 +111,7 @@ export class ComfyClient implements ComfyRunner {
     }
   }
 
-  async #run(workflow: Workflow, options: ComfyRunOptions): Promise<ComfyRun> {
+  async #run(workflow: Workflow, options: ComfyClientRunOptions): Promise<ComfyRun> {
     const { signal } = options
     signal.throwIfAborted()
     const startedAt = this.#clock.monotonic()
@@ -114,7 +119,7 @@ export class ComfyClient implements ComfyRunner {
     for (const { name, path } of options.inputs ?? []) await this.api.upload(name, path, signal)
     signal.throwIfAborted()
     const watch = new PromptWatch(workflow, this.#clock, options)
-    const ownId = randomUUID()
+    const { promptId: ownId = randomUUID() } = options
     const drops = this.#socket.drops
     this.#watches.set(ownId, watch)
     let promptId: string = ownId

@@ -118,7 +118,7 @@ export class Member implements Candidate {
     return this.#tooSmall.has(job.kind)
   }
 
-  /** Asks the server how it is. True when it came back. @throws ComfyError */
+  /** Asks the server how it is. True when it is to be made ready: it came back, or was not made ready last time. @throws ComfyError */
   async look(signal: AbortSignal): Promise<boolean> {
     const { api } = this.client
     const [stats, queue] = await Promise.all([api.stats(signal), api.queue(signal)])
@@ -129,7 +129,7 @@ export class Member implements Candidate {
       await this.client.cancel(id, signal)
       this.#orphans.shift()
     }
-    if (this.#state !== 'down') return false
+    if (this.#state === 'up') return false
     this.#state = 'warming'
     // What it ran before it went away, and what memory it has, may be otherwise now.
     this.#loaded = new Set()

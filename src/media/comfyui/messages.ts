@@ -149,6 +149,9 @@ export function parseMessage(text: string): ComfyMessage | undefined {
 
 const JPEG = 1
 const PNG = 2
+/** How pictures begin. Extensions send other things under the same event type, such as frames of a video with a number before each. */
+const isPicture = (bytes: Buffer) =>
+  bytes.readUInt16BE(0) === 0xffd8 || bytes.readUInt16BE(0) === 0x8950
 const MIMES = new Map([
   [JPEG, 'image/jpeg'],
   [PNG, 'image/png'],
@@ -167,12 +170,13 @@ const metadataSchema = z.object({
  * type 4: u32 length of the metadata, metadata as JSON, image. Undefined for all others.
  */
 export function parsePreview(frame: Buffer): PreviewFrame | undefined {
-  if (frame.length < 8) return undefined
+  if (frame.length < 10) return undefined
   const type = frame.readUInt32BE(0)
   const word = frame.readUInt32BE(4)
   if (type === PREVIEW) {
     const mime = MIMES.get(word)
-    return mime === undefined ? undefined : { mime, bytes: frame.subarray(8) }
+    const bytes = frame.subarray(8)
+    return mime === undefined || !isPicture(bytes) ? undefined : { mime, bytes }
   }
   if (type !== PREVIEW_WITH_METADATA || word > MAX_METADATA_BYTES) return undefined
   const metadata = metadataSchema.safeParse(
@@ -180,9 +184,11 @@ export function parsePreview(frame: Buffer): PreviewFrame | undefined {
   )
   if (!metadata.success) return undefined
   const { image_type: mime, prompt_id: promptId, node_id: nodeId } = metadata.data
+  const bytes = frame.subarray(8 + word)
+  if (bytes.length < 2 || !isPicture(bytes)) return undefined
   return {
     mime,
-    bytes: frame.subarray(8 + word),
+    bytes,
     ...(promptId === undefined ? {} : { promptId }),
     ...(nodeId === undefined ? {} : { nodeId }),
   }

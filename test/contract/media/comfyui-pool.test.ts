@@ -18,6 +18,7 @@ import {
   WorkflowFirewall,
 } from '#src/media/comfyui/index.js'
 import { SHIPPED_WORKFLOWS } from '#src/workflows/index.js'
+import { comfyProxy } from '../../support/comfy-proxy.js'
 import { recordedPrompts } from '../../support/comfy-replay.js'
 import { freePort } from '../../support/ports.js'
 
@@ -210,6 +211,25 @@ describe('a pool of ComfyUI servers', () => {
     await slow.close()
   })
 
+  it('cancels a prompt of which it never heard that it was taken', async () => {
+    const slow = await devcomfy({ speed: { nodeMs: 60_000 } })
+    const other = await devcomfy()
+    let cut = false
+    await using proxy = await comfyProxy(slow.address, (path) => {
+      cut ||= path === '/prompt'
+      return cut ? 'lose' : 'pass'
+    })
+    await using t = await open([proxy.address, other])
+    await t.pool.ready(signal)
+    await until('both up', () => states(t.pool).join() === 'up,up')
+    const runs = await Promise.all([1, 2].map((color) => t.pool.run(picture(color), { signal })))
+    assert.ok(runs.every((run) => run.server === other.address))
+    assert.equal(slow.remaining, 1, 'it runs for nobody')
+    cut = false
+    await until('cancelled', () => slow.remaining === 0)
+    await slow.close()
+  })
+
   it('names what is missing, and passes by servers that lack it', async () => {
     const [bare, full] = [await devcomfy({ models: [] }), await devcomfy()]
     await using t = await open([bare, full])
@@ -297,6 +317,37 @@ describe('a pool of ComfyUI servers', () => {
     await until('warming', () => states(t.pool)[0] === 'warming')
     impatient.abort(new Error('too long'))
     await assert.rejects(ready, /too long/)
+  })
+
+  it('gives work to a server whose warm-up hangs, once its time is over', async () => {
+    const server = await devcomfy({ speed: { loadMs: 600_000 } })
+    await using t = await open([server], {
+      warmUps: [{ workflow: wan() }],
+      warmUpTimeoutMs: 1_500,
+      noServerMs: 60_000,
+    })
+    const began = clock.monotonic()
+    const waiting = t.pool.run(picture(1), { signal })
+    await until('warming', () => states(t.pool)[0] === 'warming')
+    const run = await waiting
+    assert.ok(clock.monotonic() - began >= 1_500, 'it waited for the warm-up')
+    assert.ok(run.durationMs < 1_500, `the warm-up is no time of the task: ${run.durationMs} ms`)
+    assert.equal(states(t.pool)[0], 'up')
+    assert.equal(server.remaining, 0, 'what hung was cancelled')
+  })
+
+  it('makes a server ready that could not be asked what it has at first', async () => {
+    const server = await devcomfy()
+    let asked = 0
+    await using proxy = await comfyProxy(server.address, (path) => {
+      asked += path === '/object_info' ? 1 : 0
+      return path === '/object_info' && asked === 1 ? 500 : 'pass'
+    })
+    await using t = await open([proxy.address], { warmUps: [{ workflow: wan() }] })
+    await t.pool.ready(signal).catch(() => undefined)
+    await until('up', () => states(t.pool)[0] === 'up')
+    assert.equal(server.succeeded, 1, 'it was warmed up')
+    await server.close()
   })
 
   it('does not try elsewhere what fails because of the workflow', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,7 @@ import {
   type Workflow,
 } from '#src/media/comfyui/index.js'
 import { probeVideo } from '#src/media/index.js'
+import { comfyProxy } from '../../support/comfy-proxy.js'
 import { recordedPrompts, transcript } from '../../support/comfy-replay.js'
 
 const MODELS = [
@@ -123,16 +124,20 @@ describe('ComfyUI client against a server that renders', () => {
     await sharp({ create: { width: 40, height: 20, channels: 3, background: '#ff0000' } })
       .png()
       .toFile(path)
-    const workflow: Workflow = {
-      1: { class_type: 'LoadImage', inputs: { image: 'given.png' } },
-      2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'p' } },
+    for (const name of ['given.png', 'jobs/2f8a/given.png']) {
+      const workflow: Workflow = {
+        1: { class_type: 'LoadImage', inputs: { image: name } },
+        2: { class_type: 'SaveImage', inputs: { images: ['1', 0], filename_prefix: 'p' } },
+      }
+      const absent = await failure(t.client.run(workflow, { signal }))
+      assert.equal(absent.code, 'COMFY_PROMPT_REFUSED', name)
+      const run = await t.client.run(workflow, { signal, inputs: [{ name, path }] })
+      const result = join(folder, name.replaceAll('/', '-'))
+      const output = run.outputs[0] ?? assert.fail(name)
+      await t.client.download(run, output, result, { maxBytes: 1e6, signal })
+      const { dominant } = await sharp(result).stats()
+      assert.ok(dominant.r > 240 && dominant.g < 16, JSON.stringify(dominant))
     }
-    assert.equal((await failure(t.client.run(workflow, { signal }))).code, 'COMFY_PROMPT_REFUSED')
-    const run = await t.client.run(workflow, { signal, inputs: [{ name: 'given.png', path }] })
-    const result = join(folder, 'out.png')
-    await t.client.download(run, run.outputs[0] ?? assert.fail(), result, { maxBytes: 1e6, signal })
-    const { dominant } = await sharp(result).stats()
-    assert.ok(dominant.r > 240 && dominant.g < 16, JSON.stringify(dominant))
   })
 
   it('loses its socket again and again, and runs nothing twice', async () => {
@@ -152,10 +157,15 @@ describe('ComfyUI client against a server that renders', () => {
 
   it('finds the prompt whose acceptance was lost on the way', async () => {
     await using t = await open({ speed: { nodeMs: 50 } })
-    await using proxy = await losingProxy(t.server.address)
+    let lost = 0
+    await using proxy = await comfyProxy(t.server.address, (path) => {
+      if (path !== '/prompt' || lost > 0) return 'pass'
+      lost += 1
+      return 'lose'
+    })
     const client = clientOf(proxy.address)
     const run = await client.run(picture(2), { signal })
-    assert.equal(proxy.lost, 1)
+    assert.equal(lost, 1)
     assert.deepEqual(t.server.ended, [run.promptId])
     await client.close()
   })
@@ -297,49 +307,6 @@ describe('ComfyUI client against a server that renders', () => {
     server.close()
   })
 })
-
-/** Passes all on, but the first answer to /prompt is lost. */
-async function losingProxy(target: string) {
-  let lost = 0
-  const [host, port] = target.split(':')
-  const server = createServer((incoming, outgoing) => {
-    const { url, method, headers } = incoming
-    const onward = httpRequest({ host, port, path: url, method, headers }, (answer) => {
-      if (url === '/prompt' && lost === 0) {
-        lost += 1
-        answer.resume()
-        incoming.socket.destroy()
-        return
-      }
-      outgoing.writeHead(answer.statusCode ?? 0, answer.headers)
-      answer.pipe(outgoing)
-    })
-    incoming.pipe(onward)
-  })
-  server.on('upgrade', (incoming, socket, head) => {
-    const onward = httpRequest({ host, port, path: incoming.url, headers: incoming.headers })
-    onward.on('upgrade', (answer, far) => {
-      const lines = Object.entries(answer.headers).map(([key, value]) => `${key}: ${value}`)
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines.join('\r\n')}\r\n\r\n`)
-      far.on('error', () => socket.destroy())
-      socket.on('error', () => far.destroy())
-      far.pipe(socket).pipe(far)
-      if (head.length > 0) far.write(head)
-    })
-    onward.end()
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    get lost() {
-      return lost
-    },
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
-}
 
 describe('the stand-in against the transcripts of a real ComfyUI', () => {
   it('refuses the same prompts at the same nodes for the same reasons', async () => {

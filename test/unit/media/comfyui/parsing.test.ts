@@ -88,6 +88,8 @@ describe('what a ComfyUI server says', () => {
       '00000001',
       '0000000100000009ffd8',
       '0000000400ffffff7b7d',
+      // A frame of a video preview, as an extension sends them: numbers before the picture.
+      '0000000100000001000000010000000a05abcdefffd8ffe0',
       '0000000700000001',
     ]) {
       assert.equal(parsePreview(Buffer.from(frame, 'hex')), undefined, frame)
