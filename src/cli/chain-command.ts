@@ -37,7 +37,8 @@ export function parseWords(
       values.set(flag, value)
     } else rest.push(word)
   }
-  const { config, positionals } = loadConfig({ argv: rest, env: io.env })
+  const ownFlags = [...known, ...valued].map((flag) => flag.slice(2))
+  const { config, positionals } = loadConfig({ argv: rest, env: io.env, ownFlags })
   return { config, positionals, switches, values }
 }
 

@@ -1,3 +1,4 @@
+import { ConfigError, nearestWord } from '../config/index.js'
 import { describeError, isAbort } from '../lib/errors.js'
 import type { Command, CommandIo } from './command.js'
 import { COMMANDS } from './commands/index.js'
@@ -5,6 +6,19 @@ import { CliError } from './errors.js'
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error ? String(error.code) : ''
+
+/** The flag of the usage text that an unknown one was probably meant to be, as a question. */
+function suggestion(error: Error, usage: string): string {
+  const typed = /^Unknown option '(--[^']+)'/.exec(error.message)?.[1]
+  const meant = typed && nearestWord(typed, usage.match(/--[a-z][\w-]*/g) ?? [])
+  return meant ? `; did you mean ${meant}?` : ''
+}
+
+/** Bad words or settings, as opposed to work that failed. */
+const isBadInput = (error: unknown): boolean =>
+  error instanceof CliError ||
+  error instanceof ConfigError ||
+  codeOf(error).endsWith('_OPTION_INVALID')
 
 /** True for what `node:util` parseArgs throws for words it was not told of. */
 const isUnknownWord = (error: unknown): error is Error => codeOf(error).startsWith('ERR_PARSE_ARGS')
@@ -33,7 +47,9 @@ export async function runCli(argv: readonly string[], io: CommandIo): Promise<nu
   }
   const load = Object.hasOwn(COMMANDS, verb) ? COMMANDS[verb] : undefined
   if (load === undefined) {
-    io.err(`subreel has no verb ${JSON.stringify(verb)}\n\n${await listVerbs()}`)
+    const meant = nearestWord(verb, Object.keys(COMMANDS))
+    io.err(`subreel has no verb ${JSON.stringify(verb)}; did you mean ${meant}?\n`)
+    io.err(await listVerbs())
     return 2
   }
   const command: Command = await load()
@@ -46,10 +62,12 @@ export async function runCli(argv: readonly string[], io: CommandIo): Promise<nu
   } catch (error) {
     if (isAbort(error)) return 130
     if (isUnknownWord(error)) {
-      io.err(`${error.message}\n\nsubreel ${verb} --help tells more.`)
+      io.err(
+        `${error.message}${suggestion(error, command.usage)}\n\nsubreel ${verb} --help tells more.`,
+      )
       return 2
     }
     io.err(describeError(error))
-    return error instanceof CliError || codeOf(error) === 'CONFIG_INVALID' ? 2 : 1
+    return isBadInput(error) ? 2 : 1
   }
 }

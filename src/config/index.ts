@@ -6,6 +6,7 @@ export {
   isSecret,
   type LoadInput,
   loadConfig,
+  nearestWord,
   type Origin,
   SETTING_NAMES,
   settingOf,

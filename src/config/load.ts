@@ -27,7 +27,12 @@ export interface LoadInput {
   /** Which process starts: decides what is required. Absent: nothing is. */
   readonly process?: ProcessName
   readonly readFile?: (path: string) => string
+  /** Flags that the caller takes for itself, without dashes: they are suggested too. */
+  readonly ownFlags?: readonly string[]
 }
+
+/** What a process may be asked for instead of running. */
+export const SHOW = 'config show'
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
 
@@ -50,8 +55,12 @@ export function appliesTo(name: SettingName, process: ProcessName): boolean {
  */
 export function loadConfig(input: LoadInput): Effective {
   const problems: string[] = []
-  const flags = parseFlags(input.argv, problems)
-  const file = readConfigFile(flags.configPath ?? input.env['SUBREEL_CONFIG'], input, problems)
+  const flags = parseFlags(input, problems)
+  const path = flags.configPath ?? input.env['SUBREEL_CONFIG']
+  const file = readConfigFile(flags.help ? undefined : path, input, problems)
+  const words = flags.positionals.join(' ')
+  if (input.process !== undefined && words !== '' && words !== SHOW)
+    problems.push(`unexpected argument: ${words}`)
   const values: Record<string, unknown> = {}
   const origins: Record<string, Origin> = {}
   for (const name of SETTING_NAMES) {
@@ -69,12 +78,11 @@ export function loadConfig(input: LoadInput): Effective {
     }
     const parsed = of.schema.safeParse(found.value)
     if (parsed.success) values[name] = parsed.data
-    else
-      problems.push(
-        ...parsed.error.issues.map(
-          (issue) => `${found.where} ${issue.message}${shown(name, found.value)}`,
-        ),
-      )
+    else {
+      const messages = new Set(parsed.error.issues.map(({ message }) => message))
+      for (const message of messages)
+        problems.push(`${found.where} ${message}${shown(name, found.value)}`)
+    }
   }
   if (problems.length > 0 && !flags.help) {
     const list = problems.map((problem) => `  - ${problem}`).join('\n')
@@ -129,7 +137,7 @@ interface Flags {
 
 const isBoolean = (name: SettingName) => settingOf(name).schema.safeParse('true').data === true
 
-function parseFlags(argv: readonly string[], problems: string[]): Flags {
+function parseFlags({ argv, ownFlags = [] }: LoadInput, problems: string[]): Flags {
   const values = new Map<SettingName, string>()
   const positionals: string[] = []
   let help = false
@@ -140,8 +148,14 @@ function parseFlags(argv: readonly string[], problems: string[]): Flags {
       help = true
       continue
     }
-    if (!word.startsWith('--') || word === '--') {
-      if (word !== '--') positionals.push(word)
+    if (word === '--') continue
+    if (/^-[a-z]/i.test(word)) {
+      const flag = nearest(word.slice(1), ownFlags)
+      problems.push(`${word} is not a flag, which begin with two dashes; did you mean --${flag}?`)
+      continue
+    }
+    if (!word.startsWith('--')) {
+      positionals.push(word)
       continue
     }
     const equals = word.indexOf('=')
@@ -162,13 +176,18 @@ function parseFlags(argv: readonly string[], problems: string[]): Flags {
     const negated = /^no[-_.]/.test(flag) ? BY_NORMAL_NAME.get(normal(flag.slice(3))) : undefined
     const name = BY_NORMAL_NAME.get(normal(flag)) ?? negated
     if (name === undefined) {
-      problems.push(`--${flag} is not a setting; did you mean --${nearest(flag)}?`)
+      problems.push(`--${flag} is not a setting; did you mean --${nearest(flag, ownFlags)}?`)
       next()
+    } else if (name === negated) {
+      if (!isBoolean(name))
+        problems.push(`--${flag}: ${name} is not a switch; leave it out instead`)
+      else if (inline !== undefined) problems.push(`--${flag} takes no value`)
+      else values.set(name, 'false')
     } else if (isBoolean(name)) {
       const following = argv[i + 1]?.toLowerCase()
       const explicit =
         inline ?? (/^(true|false|yes|no|on|off|1|0)$/.test(following ?? '') ? next() : 'true')
-      values.set(name, negated === undefined ? (explicit ?? 'true') : 'false')
+      values.set(name, explicit ?? 'true')
     } else {
       const value = next()
       if (value === undefined) problems.push(`--${name} needs a value`)
@@ -179,14 +198,16 @@ function parseFlags(argv: readonly string[], problems: string[]): Flags {
 }
 
 /** The flag with the smallest edit distance, for "did you mean". */
-function nearest(flag: string): string {
-  const wanted = normal(flag)
-  const ranked = SETTING_NAMES.map((name) => ({
-    name,
-    distance: editDistance(wanted, normal(name)),
-  }))
+function nearest(flag: string, ownFlags: readonly string[] = []): string {
+  return nearestWord(flag, [...ownFlags, ...SETTING_NAMES]) ?? 'help'
+}
+
+/** The word with the smallest edit distance, case and `-` for `_` aside. */
+export function nearestWord(word: string, known: readonly string[]): string | undefined {
+  const wanted = normal(word)
+  const ranked = known.map((name) => ({ name, distance: editDistance(wanted, normal(name)) }))
   ranked.sort((a, b) => a.distance - b.distance)
-  return ranked[0]?.name ?? 'help'
+  return ranked[0]?.name
 }
 
 function editDistance(a: string, b: string): number {
@@ -234,7 +255,8 @@ function readConfigFile(
 }
 
 function* flatten(value: unknown, prefix: string): Generator<[string, unknown]> {
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+  const isTable = typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)
+  if (value === null || !isTable) {
     yield [prefix, value]
     return
   }

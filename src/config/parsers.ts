@@ -7,7 +7,9 @@ import { Secret } from '../lib/secret.js'
  * what a TOML file gives (typed values), and says in one clause what it wanted.
  */
 
-const trimmed = (value: unknown) => (typeof value === 'string' ? value.trim() : value)
+const trimmed = (value: unknown) =>
+  // A TOML file may give a number where any text is taken, e.g. a GPU or a length of 10.
+  typeof value === 'number' ? String(value) : typeof value === 'string' ? value.trim() : value
 
 export interface Bounds {
   readonly min?: number
@@ -66,11 +68,16 @@ export function list() {
   return places().transform((parts) => parts.filter((part) => part !== ''))
 }
 
+const LIST = 'must be a comma-separated list'
+
 /** Comma-separated text whose empty parts are kept, so that positions line up with another list. */
 export function places() {
   return z.preprocess(
-    (value) => (typeof value === 'string' ? value.split(',') : value),
-    z.array(z.string().trim(), 'must be a comma-separated list'),
+    (value) => {
+      const text = trimmed(value)
+      return typeof text === 'string' ? text.split(',') : value
+    },
+    z.array(z.preprocess(trimmed, z.string(LIST)), LIST),
   )
 }
 

@@ -4,7 +4,7 @@ import { destination, multistream } from 'pino'
 import { type Daemon, type DaemonContext, runDaemon } from '../lib/daemon.js'
 import { describeError } from '../lib/errors.js'
 import { createLog, type Logger, type LogLevel } from '../lib/log.js'
-import { loadConfig } from './load.js'
+import { loadConfig, SHOW } from './load.js'
 import type { Config, ProcessName } from './settings.js'
 import { formatConfig, formatHelp, showConfig } from './show.js'
 
@@ -52,15 +52,11 @@ export async function startProcess(options: StartOptions): Promise<number> {
       print(formatHelp(options.usage, options.process))
       return 0
     }
-    if (effective.positionals.join(' ') === 'config show') {
+    if (effective.positionals.join(' ') === SHOW) {
       print(formatConfig(showConfig(effective, options.process)))
       return 0
     }
     const { config } = effective
-    if (effective.positionals.length > 0) {
-      process.stderr.write(`unexpected argument: ${effective.positionals.join(' ')}; see --help\n`)
-      return 2
-    }
     return await runDaemon(
       {
         name: options.process,

@@ -61,6 +61,8 @@ export const DEV_SUBNET: GenesisSubnet = {
 export interface Devnet {
   /** `ws://127.0.0.1:PORT`. */
   readonly url: string
+  /** Head of the chain that the state file held; `undefined` for a new one. */
+  readonly resumedAt: number | undefined
   /** The chain behind the socket, for reading and for what no client may do. */
   readonly chain: DevChain
   readonly faults: Faults
@@ -152,6 +154,8 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     clock,
     log,
   })
+  const resumedAt = restore === undefined ? undefined : chain.head.number
+  await saver?.save()
   await server.listen()
 
   const stop = new AbortController()
@@ -163,6 +167,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
       : Promise.resolve()
   return {
     url: server.url,
+    resumedAt,
     chain,
     faults,
     advance,

@@ -10,4 +10,8 @@ export class DevnetError extends SubnetError<
   | { code: 'DEVNET_OPTION_INVALID'; option: string }
   /** The state file cannot be read back; delete it to start from genesis. */
   | { code: 'DEVNET_STATE_INVALID'; path: string }
+  /** The state file cannot be written; give a path in a folder that exists and has room. */
+  | { code: 'DEVNET_STATE_UNWRITABLE'; path: string }
+  /** The node cannot listen where it should; give another port or host. */
+  | { code: 'DEVNET_ADDRESS_UNUSABLE'; host: string; port: number }
 > {}

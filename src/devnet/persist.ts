@@ -35,7 +35,10 @@ const schema = z.object({
   state: z.record(z.string().regex(/^([0-9a-f]{2})*$/), hex),
 })
 
-/** Writes beside the file and renames: a crash leaves the old one or the new one. */
+/**
+ * Writes beside the file and renames: a crash leaves the old one or the new one.
+ * @throws DevnetError DEVNET_STATE_UNWRITABLE
+ */
 async function saveSnapshot(path: string, snapshot: Snapshot): Promise<void> {
   const text = JSON.stringify({
     format: 1,
@@ -44,8 +47,16 @@ async function saveSnapshot(path: string, snapshot: Snapshot): Promise<void> {
     state: Object.fromEntries([...snapshot.state].map(([key, value]) => [key, toHex(value)])),
   })
   const beside = `${path}.new`
-  await writeFile(beside, text)
-  await rename(beside, path)
+  try {
+    await writeFile(beside, text)
+    await rename(beside, path)
+  } catch (cause) {
+    throw new DevnetError(
+      { code: 'DEVNET_STATE_UNWRITABLE', path },
+      `the chain cannot be kept in ${path}: ${(cause as Error).message}`,
+      { cause },
+    )
+  }
 }
 
 /**
@@ -106,15 +117,16 @@ export class Saver {
     const now = this.#clock.monotonic()
     if (now - this.#last < SAVE_EVERY_MS) return
     this.#last = now
-    this.#writing = this.#writing.then(() => this.#save()).catch(this.#onError)
+    this.#writing = this.#writing.then(() => this.save()).catch(this.#onError)
   }
 
-  #save(): Promise<void> {
+  /** Writes now. @throws DevnetError DEVNET_STATE_UNWRITABLE */
+  save(): Promise<void> {
     return saveSnapshot(this.#path, this.#take())
   }
 
   async close(): Promise<void> {
     await this.#writing
-    await this.#save()
+    await this.save()
   }
 }

@@ -124,4 +124,17 @@ describe('subreel devnet', () => {
       assert.match(errors.join('\n'), /subreel devnet (--help|\[options\])/, wrong.join(' '))
     }
   })
+
+  it('suggests what a mistyped option or verb was meant to be', async () => {
+    for (const [words, meant] of [
+      [['devnet', '--fsat'], '--fast'],
+      [['devnt'], 'devnet'],
+    ] as const) {
+      const errors: string[] = []
+      const err = (line: string) => errors.push(line)
+      const io = { out: () => {}, err, env: {}, signal: AbortSignal.abort() }
+      assert.equal(await runCli(words, io), 2)
+      assert.match(errors.join('\n'), new RegExp(`did you mean ${meant}\\?`))
+    }
+  })
 })

@@ -66,6 +66,51 @@ describe('configuration', () => {
     )
   })
 
+  it('refuses to negate what is no switch, values after a negation, and single dashes', () => {
+    const words = [
+      '--netuid=1',
+      '--no-axon.port',
+      '--no-logging.debug=false',
+      '-axon.port',
+      'stray',
+    ]
+    assert.deepEqual(
+      problemsOf(() => load(words)),
+      [
+        '--no-axon.port: axon.port is not a switch; leave it out instead',
+        '--no-logging.debug takes no value',
+        '-axon.port is not a flag, which begin with two dashes; did you mean --axon.port?',
+        'unexpected argument: stray',
+      ],
+    )
+  })
+
+  it('suggests flags of the caller too', () => {
+    const typo = () => loadConfig({ argv: ['--limt', '1'], env: {}, ownFlags: ['limit'] })
+    assert.match(problemsOf(typo).join(), /did you mean --limit\?/)
+  })
+
+  it('takes numbers of a file where text, choices and lists are wanted, and no dates', () => {
+    const file = [
+      'netuid = 85',
+      'cuda.visible_devices = 0',
+      'miner.max_content_length = 20',
+      'miner.generate_blocked_ips = [1, "2"]',
+    ].join('\n')
+    const { config } = load([], {}, file)
+    assert.deepEqual(config['cuda.visible_devices'], ['0'])
+    assert.equal(config['miner.max_content_length'], '20')
+    assert.deepEqual(config['miner.generate_blocked_ips'], ['1', '2'])
+    assert.match(
+      problemsOf(() => load([], {}, 'netuid = 1979-05-27')).join(),
+      /netuid in the configuration file must be an integer/,
+    )
+    assert.deepEqual(
+      problemsOf(() => load([], {}, 'netuid = 1\nminer.tasks = [true, false]')),
+      ['miner.tasks in the configuration file must be a comma-separated list, got [true,false]'],
+    )
+  })
+
   it('takes of networks and addresses only what can be one', () => {
     const good = [
       '--subtensor.network',

@@ -17,7 +17,11 @@ PROCESS: ${PROCESSES.join(', ')}; all settings when left out.`,
 
   async run(argv, io) {
     const json = argv.includes('--json')
-    const effective = loadConfig({ argv: argv.filter((word) => word !== '--json'), env: io.env })
+    const effective = loadConfig({
+      argv: argv.filter((word) => word !== '--json'),
+      env: io.env,
+      ownFlags: ['json'],
+    })
     const [verb, name, ...extra] = effective.positionals
     const isProcess = (word: string | undefined): word is ProcessName =>
       PROCESSES.some((known) => known === word)

@@ -136,7 +136,13 @@ export const command: Command = {
       ...(values.state === undefined ? {} : { stateFile: values.state }),
       log: createLog('devnet', { level: values.quiet ? 'warn' : 'info' }),
     })
-    io.out(`a simulated chain answers at ${devnet.url} (subnet ${subnet.netuid}); Ctrl-C stops it`)
+    const answers = (what: string) =>
+      `a simulated chain answers at ${devnet.url} (${what}); Ctrl-C stops it`
+    if (devnet.resumedAt === undefined) io.out(answers(`subnet ${subnet.netuid}`))
+    else {
+      io.out(answers(`from block ${devnet.resumedAt} of ${values.state}`))
+      io.err('its subnet, neurons and accounts are those it began with, whatever the options say')
+    }
     await new Promise<void>((resolve) => {
       if (io.signal.aborted) resolve()
       io.signal.addEventListener('abort', () => resolve(), { once: true })

@@ -1,7 +1,8 @@
-import { loadConfig } from '../../config/index.js'
+import { parseWords, usage } from '../chain-command.js'
 import type { Command } from '../command.js'
 import { CHECKS, runChecks } from '../doctor/index.js'
 
+const VERB = 'doctor'
 const MARK = { ok: ' ok ', warn: 'warn', fail: 'FAIL' } as const
 
 export const command: Command = {
@@ -13,15 +14,15 @@ Each line is ok, warn or FAIL and says what to do. Exit code 1 when anything fai
 --gpu also compares scores of a built-in clip on CPU and GPU.`,
 
   async run(argv, io) {
-    const own = new Set(['--json', '--gpu'])
-    const { config } = loadConfig({ argv: argv.filter((word) => !own.has(word)), env: io.env })
+    const { config, positionals, switches } = parseWords(VERB, argv, io, { switches: ['--gpu'] })
+    if (positionals.length > 0) throw usage(VERB, command.usage)
     const results = await runChecks(CHECKS, {
       config,
       env: io.env,
       signal: io.signal,
-      gpu: argv.includes('--gpu'),
+      gpu: switches.has('--gpu'),
     })
-    if (argv.includes('--json')) io.out(JSON.stringify(results, null, 2))
+    if (switches.has('--json')) io.out(JSON.stringify(results, null, 2))
     else {
       for (const { check, status, message, fix } of results) {
         io.out(

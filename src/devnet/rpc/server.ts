@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -52,15 +53,19 @@ export class RpcServer {
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
   }
 
+  /** @throws DevnetError DEVNET_ADDRESS_UNUSABLE */
   async listen(): Promise<void> {
     const { host, port } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', reject)
-      this.#http.listen(port, host, () => {
-        this.#http.off('error', reject)
-        resolve()
-      })
-    })
+    this.#http.listen(port, host)
+    try {
+      await once(this.#http, 'listening')
+    } catch (cause) {
+      throw new DevnetError(
+        { code: 'DEVNET_ADDRESS_UNUSABLE', host, port },
+        `cannot listen on ${host} port ${port}: ${describeError(cause)}; give another port`,
+        { cause },
+      )
+    }
   }
 
   /** `ws://host:port`. */

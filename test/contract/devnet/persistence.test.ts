@@ -20,6 +20,7 @@ test('a chain in a file goes on where it stopped', async () => {
     await first.close()
 
     const second = await startDevnet(options)
+    assert.deepEqual([first.resumedAt, second.resumedAt], [undefined, head.number])
     assert.equal(second.chain.head.hash, head.hash)
     assert.equal(second.chain.genesisHash, genesisHash)
     const again = await connect(second.url)
@@ -56,4 +57,16 @@ test('options that cannot be are refused with a code', async () => {
   await assert.rejects(startDevnet({ accounts: { nonsense: 1 } }), { code })
   await assert.rejects(startDevnet({ subnets: [{ netuid: 0 }] }), { code })
   await assert.rejects(startDevnet({ blocks: { everyMs: 0 } }), { code })
+})
+
+test('a file that cannot be written and a port that is taken stop the start with a code', async () => {
+  const stateFile = join(tmpdir(), 'devnet-none', 'of', 'these')
+  await assert.rejects(startDevnet({ stateFile }), { code: 'DEVNET_STATE_UNWRITABLE' })
+  const first = await startDevnet({ blocks: 'manual' })
+  try {
+    const port = Number(new URL(first.url).port)
+    await assert.rejects(startDevnet({ port }), { code: 'DEVNET_ADDRESS_UNUSABLE' })
+  } finally {
+    await first.close()
+  }
 })
