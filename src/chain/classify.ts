@@ -56,6 +56,7 @@ const RETRY: Readonly<Record<string, string>> = {
   TransactionPriorityTooLow: 'another extrinsic with this nonce waits in the pool',
   TransactionTemporarilyBanned: 'the pool refuses this extrinsic for a while',
   TransactionPoolFull: 'the pool is full',
+  NodeRefused: 'the node could not take the extrinsic, for a reason of its own',
   TransactionExpired: 'the extrinsic was not included before its era ended',
   InvalidRevealRound: 'the drand round has passed; the commit is sealed to a later one',
   CommitRevealEnabled: 'the subnet switched commit-reveal on; the weights are committed instead',

@@ -221,11 +221,14 @@ export class Connection {
   #onRawHead(raw: unknown): void {
     const header = rawHeader.safeParse(raw)
     if (!header.success) return
-    const typed = this.#runtime.registry.createTypeUnsafe<Header>('Header', [raw])
-    this.#announce({
-      number: toBlockNumber(Number(header.data.number)),
-      hash: typed.hash.toHex(),
-    })
+    let hash: string
+    try {
+      hash = this.#runtime.registry.createTypeUnsafe<Header>('Header', [raw]).hash.toHex()
+    } catch {
+      // Thrown from a socket's event it would end the process; the watchdog asks for the head anyway.
+      return
+    }
+    this.#announce({ number: toBlockNumber(Number(header.data.number)), hash })
   }
 
   #announce(head: Head): void {

@@ -60,7 +60,7 @@ export class FileWeightLedger implements WeightLedger {
     try {
       return new FileWeightLedger(path, await readLedgerFile(path))
     } catch (error) {
-      await unlink(`${path}.lock`)
+      await unlock(`${path}.lock`)
       throw error
     }
   }
@@ -78,7 +78,7 @@ export class FileWeightLedger implements WeightLedger {
 
   async close(): Promise<void> {
     await this.#writing.catch(() => undefined)
-    await unlink(`${this.#path}.lock`).catch(() => undefined)
+    await unlock(`${this.#path}.lock`)
   }
 
   async #write(): Promise<void> {
@@ -122,17 +122,28 @@ export async function readLedgerFile(path: string): Promise<readonly WeightEntry
   }
 }
 
+/** Locks that this process has. */
+const HELD = new Set<string>()
+
+async function unlock(path: string): Promise<void> {
+  HELD.delete(path)
+  await unlink(path).catch(() => undefined)
+}
+
 /** Takes the lock, also from a process that no longer lives. */
 async function lock(path: string): Promise<void> {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
       await withFile(path, 'wx', 0o600, (handle) => handle.writeFile(String(process.pid)))
+      HELD.add(path)
       return
     } catch (error) {
       if (!isCode(error, 'EEXIST')) throw error
     }
     const pid = Number(await readFile(path, 'utf8').catch(() => ''))
-    if (Number.isInteger(pid) && pid > 0 && isAlive(pid)) throw locked(path, pid)
+    // In a container every run has the same pid: a lock with our own that we did not take is an old one.
+    const holds = pid === process.pid ? HELD.has(path) : pid > 0 && isAlive(pid)
+    if (Number.isInteger(pid) && holds) throw locked(path, pid)
     await unlink(path).catch(() => undefined)
   }
   throw locked(path, 0)

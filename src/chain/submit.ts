@@ -16,7 +16,8 @@ import { bigUint, uint } from './values.js'
 /**
  * How an extrinsic reaches the chain, and how we know what became of it:
  *
- *     1  signed with an era of 64 blocks from the head → after that block it can never be included
+ *     1  signed with an era of 64 blocks from the newest final block (one that no fork replaces, or the
+ *        signature would not hold any more) → after that block it can never be included
  *     2  author_submitExtrinsic; on a lost endpoint the same bytes go to the next one (the nonce makes
  *        that safe: the chain takes them once)
  *     3  every block since is looked at for those very bytes, on whichever endpoint works
@@ -26,6 +27,8 @@ import { bigUint, uint } from './values.js'
  * whether the extrinsic is on chain.
  */
 const ERA_BLOCKS = 64
+/** Where finality lags further behind, the era begins at the head. */
+const MAX_FINALITY_LAG = 16
 
 /** What to submit: built anew for each try, since a try may meet another runtime. */
 export interface Order {
@@ -46,7 +49,7 @@ export interface SubmitterOptions {
 interface Sent {
   readonly hex: string
   readonly hash: string
-  /** First block that can hold it. */
+  /** First block that can hold it, were those after its birth replaced by a fork. */
   readonly from: number
   /** Last block that can hold it. */
   readonly until: number
@@ -103,10 +106,14 @@ export class Submitter {
     const { pallet, call, args } = await order.build(connection)
     const extrinsic = runtime.extrinsic(pallet, call, args)
     const head = connection.head
-    const nonce = await this.#nonce(connection, signer, signal)
+    const [nonce, final] = await Promise.all([
+      this.#nonce(connection, signer, signal),
+      connection.finalized({ signal }),
+    ])
+    const birth = head.number - final.number <= MAX_FINALITY_LAG ? final : head
     sign(extrinsic, signer, {
-      blockHash: head.hash,
-      blockNumber: head.number,
+      blockHash: birth.hash,
+      blockNumber: birth.number,
       genesisHash: runtime.genesisHash,
       nonce,
       runtimeVersion: runtime.version,
@@ -117,8 +124,8 @@ export class Submitter {
     return {
       hex,
       hash: extrinsic.hash.toHex(),
-      from: head.number + 1,
-      until: eraDeath(head.number),
+      from: birth.number + 1,
+      until: eraDeath(birth.number),
     }
   }
 
@@ -180,15 +187,16 @@ export class Submitter {
   /** Sends, then looks for the bytes block by block until they are found or their era is over. */
   async #follow(sent: Sent, order: Order, signal: AbortSignal): Promise<Submission> {
     const session = this.#session
-    let endpoint: string | undefined
+    let asked: Connection | undefined
     let next = sent.from
     for (;;) {
       const step = await session.read(`${order.kind}: submit`, { signal }, async (link, within) => {
-        if (link.endpoint !== endpoint) {
-          // A new endpoint may not have the extrinsic, and its blocks may differ from those seen.
+        if (link !== asked) {
+          // Another node, or one that started again, may not have the extrinsic, and its blocks may
+          // differ from those seen.
           next = sent.from
           const refusal = await this.#send(link, sent, within)
-          endpoint = link.endpoint
+          asked = link
           if (refusal !== undefined) {
             // An earlier send that was never answered may be what used the nonce: look at the newest
             // block, which may not have been announced yet, before believing the refusal.

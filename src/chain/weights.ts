@@ -117,7 +117,9 @@ export class WeightSetter {
       const dueEpoch = entry.epoch + period
       if (epoch < dueEpoch) continue
       const onChain = commits.some(({ hash }) => hash === entry.commitHash)
-      if (epoch > dueEpoch || !onChain) {
+      // Unless it was read back, the epoch is that of the block before, and the commit's may be the next.
+      const lastEpoch = entry.state === 'verified' ? dueEpoch : dueEpoch + 1
+      if (epoch > lastEpoch || !onChain) {
         // A pending one may still land until its era is over.
         if (!onChain && entry.state === 'pending' && head.number <= entry.block + ERA_BLOCKS)
           continue

@@ -137,6 +137,35 @@ describe('losing endpoints', () => {
     assert.equal(result.outcome, 'included')
     assert.ok(second.accepted > 0)
   })
+
+  it('sends an extrinsic again that the only node has forgotten in a restart', async () => {
+    await using held = await startTestnet({}, { blocks: 'manual' })
+    held.advance(5)
+    await using chain = clientOf([held])
+    const served = chain.serveAxon(miner, { netuid, ip: '10.0.0.9', port: 80, version: 1 })
+    const { pool } = held.chain
+    const pooled = async () => {
+      while (pool.all().length === 0) await new SystemClock().sleep(5)
+    }
+    await pooled()
+    for (const hash of pool.hashes()) pool.remove(hash)
+    held.faults.drop()
+    await pooled()
+    held.advance()
+    assert.equal((await served).outcome, 'included')
+  })
+
+  it('signs what still holds when the newest blocks are replaced', async () => {
+    await using held = await startTestnet({}, { blocks: 'manual', finalityLag: 3 })
+    held.advance(9)
+    await using chain = clientOf([held])
+    const served = chain.serveAxon(miner, { netuid, ip: '10.0.0.9', port: 80, version: 1 })
+    while (held.chain.pool.all().length === 0) await new SystemClock().sleep(5)
+    held.faults.fork(2)
+    held.advance()
+    const { outcome } = await served
+    assert.equal(outcome, 'included')
+  })
 })
 
 describe('serving', () => {
@@ -399,13 +428,32 @@ describe('committed weights', () => {
     await second.ledger.close()
   })
 
+  it('reveals a commit of the next epoch, which a crash kept from being read back', async () => {
+    await using net = await startTestnet({ commitReveal: true }, { runtime: 218 })
+    net.advance(5)
+    const ledger = new MemoryWeightLedger()
+    await using chain = clientOf([net], { ledger })
+    await chain.setWeights(validator, request)
+    const query = { hotkey: validator.address, netuid, mechanism: 0 }
+    const [entry] = await ledger.list(query, 1)
+    assert.ok(entry)
+    const { epoch, ...rest } = entry
+    await ledger.put({ ...rest, epoch: epoch - 1, state: 'included' })
+    assert.equal((await chain.revealWeights(validator, { netuid }))[0]?.outcome, 'refused')
+    await advance(chain, net, 20)
+    assert.equal((await chain.revealWeights(validator, { netuid }))[0]?.outcome, 'included')
+    assert.deepEqual(await stored(chain), STORED)
+  })
+
   it('locks the ledger against a second process, and takes it over from a dead one', async () => {
     const path = join(folder, 'locked.json')
     const ledger = await FileWeightLedger.open(path)
     await assert.rejects(FileWeightLedger.open(path), { code: 'CHAIN_LEDGER_LOCKED' })
     await ledger.close()
-    await writeFile(`${path}.lock`, '999999999')
-    await (await FileWeightLedger.open(path)).close()
+    for (const dead of ['999999999', `${process.pid}`]) {
+      await writeFile(`${path}.lock`, dead)
+      await (await FileWeightLedger.open(path)).close()
+    }
   })
 
   it('says so when the ledger does not parse, and leaves it as it is', async () => {

@@ -57,6 +57,7 @@ describe('refusals', () => {
     const expected = {
       TransactionStale: 'retry',
       TransactionPoolFull: 'retry',
+      NodeRefused: 'retry',
       SettingWeightsTooFast: 'wait',
       CommittingWeightsTooFast: 'wait',
       IncorrectWeightVersionKey: 'stop',

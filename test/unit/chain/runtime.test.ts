@@ -11,7 +11,10 @@ const HASH = `0x${'11'.repeat(32)}`
 const KEY = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY'
 
 /** A node of this runtime whose storage is empty. */
-async function connect(model: 218 | 393): Promise<Connection> {
+async function connect(
+  model: 218 | 393,
+  announce: (send: (result: unknown) => void) => void = () => {},
+): Promise<Connection> {
   const metadata = Buffer.from(encodeMetadata(new Runtime({ model }), 15)).toString('hex')
   const length = (metadata.length / 2) * 4 + 2
   const size = Buffer.alloc(4)
@@ -35,7 +38,10 @@ async function connect(model: 218 | 393): Promise<Connection> {
       assert.ok(answer, method)
       return answer(params)
     },
-    subscribe: async () => '1',
+    subscribe: async (method, _params, onResult) => {
+      if (method === 'chain_subscribeNewHead') announce(onResult)
+      return '1'
+    },
     unsubscribe: async () => {},
     onClose: () => {},
     close: () => {},
@@ -92,5 +98,17 @@ describe('a runtime read by its metadata', () => {
       )
       await connection.close()
     }
+  })
+
+  it('outlives a head that is none', async () => {
+    let send: (head: unknown) => void = () => {}
+    const connection = await connect(393, (onResult) => {
+      send = onResult
+    })
+    const before = connection.head
+    for (const parentHash of ['0x123', 'none', { a: 1 }]) send({ number: '0x2', parentHash })
+    send({ number: 7 })
+    assert.deepEqual(connection.head, before)
+    await connection.close()
   })
 })
