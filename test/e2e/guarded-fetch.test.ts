@@ -12,6 +12,7 @@ import {
   GuardedFetcher,
   type Resolver,
 } from '#src/lib/http/index.js'
+import { send } from '#src/lib/http/send.js'
 
 let server: Server
 let origin: string
@@ -110,17 +111,58 @@ describe('guarded fetch against a canary listener', () => {
     assert.equal((await response.body.toArray()).join(''), 'pinned')
   })
 
-  it('checks every redirect: private address, file scheme and too many hops', async () => {
-    const entry: Resolver = async (host) => [
-      { address: host === 'evil.example' ? '169.254.169.254' : '127.0.0.1', family: 4 },
+  it('tries the next checked address when one does not answer', async () => {
+    reply((_request, response) => response.end('second'))
+    const resolver: Resolver = async () => [
+      { address: '::1', family: 6 },
+      { address: '127.0.0.1', family: 4 },
     ]
-    // The first hop is let through by a resolver that a test may give; the redirect is judged by the rules.
-    const open = fetcher({ resolver: entry, allowPrivate: true })
-    reply((_request, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end())
-    assert.equal(await codeOf(open.fetch(`${origin}/`)), 'FETCH_URL_REFUSED')
+    const response = await fetcher({ resolver, allowPrivate: true }).fetch(
+      `http://two.example:${port}/`,
+    )
+    assert.equal((await response.body.toArray()).join(''), 'second')
+  })
+
+  it('judges where a public host redirects to as it judges a URL', async () => {
+    const resolver: Resolver = async (host) => [
+      { address: host === 'inside.example' ? '169.254.169.254' : '93.184.216.34', family: 4 },
+    ]
+    // What was judged to be a public address is this listener.
+    const guarded = fetcher({
+      resolver,
+      send: (url, options) =>
+        send(url, {
+          ...options,
+          lookup: (_host, { all }, done) =>
+            all === true
+              ? done(null, [{ address: '127.0.0.1', family: 4 }])
+              : done(null, '127.0.0.1', 4),
+        }),
+    })
+    const refused = {
+      [`http://127.0.0.1:${port}/`]: 'FETCH_ADDRESS_REFUSED',
+      [`http://0x7f.1:${port}/`]: 'FETCH_ADDRESS_REFUSED',
+      [`//[::ffff:127.0.0.1]:${port}/`]: 'FETCH_ADDRESS_REFUSED',
+      [`http://inside.example:${port}/`]: 'FETCH_ADDRESS_REFUSED',
+      [`http://user@public.example:${port}/`]: 'FETCH_URL_REFUSED',
+      'http://public.example:22/': 'FETCH_URL_REFUSED',
+      'file:///etc/passwd': 'FETCH_URL_REFUSED',
+    }
+    for (const [location, code] of Object.entries(refused)) {
+      hits = 0
+      reply((request, response) => {
+        const next = request.url === '/' ? '/2' : location
+        response.writeHead(302, { location: next }).end()
+      })
+      assert.equal(await codeOf(guarded.fetch(`http://public.example:${port}/`)), code, location)
+      assert.equal(hits, 2, location)
+    }
+  })
+
+  it('follows no more than three redirects', async () => {
     reply((request, response) => response.writeHead(302, { location: `${request.url}x` }).end())
     hits = 0
-    assert.equal(await codeOf(open.fetch(`${origin}/`)), 'FETCH_REDIRECTS')
+    assert.equal(await codeOf(local.fetch(`${origin}/`)), 'FETCH_REDIRECTS')
     assert.equal(hits, 4)
   })
 

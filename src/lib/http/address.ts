@@ -1,13 +1,22 @@
 import ipaddr from 'ipaddr.js'
 import { FetchError } from './errors.js'
 
+/** What is wrong with an address, or `unicast`. Of IPv6 only 2000::/3 has been given to the public. */
+function rangeOf(address: string): string {
+  if (!ipaddr.isValid(address)) return 'invalid'
+  const parsed = ipaddr.parse(address)
+  const range = parsed.range()
+  const [first = 0] = parsed.toByteArray()
+  return range === 'unicast' && parsed.kind() === 'ipv6' && first >> 5 !== 1 ? 'unassigned' : range
+}
+
 /**
  * Throws unless `address` is a public unicast address. IPv4 inside IPv6 (mapped, NAT64, 6to4,
  * Teredo) counts as not public whatever it wraps: no public server needs those forms.
  * @throws FetchError FETCH_ADDRESS_REFUSED
  */
 export function requirePublicAddress(address: string): void {
-  const range = ipaddr.isValid(address) ? ipaddr.parse(address).range() : 'invalid'
+  const range = rangeOf(address)
   if (range !== 'unicast') {
     throw new FetchError(
       { code: 'FETCH_ADDRESS_REFUSED', address, range },

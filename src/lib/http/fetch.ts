@@ -17,6 +17,8 @@ export interface ResolvedAddress {
   readonly family: 4 | 6
 }
 
+type Pinned = [ResolvedAddress, ...ResolvedAddress[]]
+
 /** Resolves a host name to all its addresses. */
 export type Resolver = (host: string) => Promise<readonly ResolvedAddress[]>
 
@@ -29,6 +31,8 @@ export interface FetcherOptions {
   readonly maxRedirects?: number
   /** Default: the system's resolver. */
   readonly resolver?: Resolver
+  /** How one request is sent; tests pass their own. */
+  readonly send?: typeof send
   /** Over this the minimum rate is measured. Default 10 000 ms. */
   readonly rateWindowMs?: number
 }
@@ -68,6 +72,9 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308])
 /** What tells nothing of the caller and may follow a redirect anywhere. */
 const HARMLESS = new Set(['accept', 'range'])
 
+/** Addresses of one host that are tried, each for a moment and the last for as long as it takes. */
+const MAX_ADDRESSES = 4
+
 /**
  * The client for every URL that a peer or a user gives. The scheme, port and address rules are
  * applied to the URL and to each redirect; a host name is resolved once, every address it has must
@@ -81,6 +88,7 @@ export class GuardedFetcher {
   readonly #maxRedirects: number
   readonly #resolve: Resolver
   readonly #rateWindowMs: number
+  readonly #sendOne: typeof send
 
   constructor(options: FetcherOptions = {}) {
     this.#rules = {
@@ -90,6 +98,7 @@ export class GuardedFetcher {
     this.#maxRedirects = options.maxRedirects ?? 3
     this.#resolve = options.resolver ?? resolveWithSystem
     this.#rateWindowMs = options.rateWindowMs ?? 10_000
+    this.#sendOne = options.send ?? send
   }
 
   /**
@@ -168,12 +177,13 @@ export class GuardedFetcher {
 
   async #send(url: URL, options: FetchOptions, signal: AbortSignal, timeoutMs: number) {
     const pinned = await this.#pin(url, signal, timeoutMs)
+    const [first] = pinned
     const lookup: LookupFunction = (_host, { all }, done) => {
-      if (all === true) done(null, [pinned])
-      else done(null, pinned.address, pinned.family)
+      if (all === true) done(null, pinned)
+      else done(null, first.address, first.family)
     }
     try {
-      return await send(url, {
+      return await this.#sendOne(url, {
         method: options.method ?? 'GET',
         headers: options.headers ?? {},
         ...(options.body === undefined ? {} : { body: options.body }),
@@ -186,9 +196,9 @@ export class GuardedFetcher {
     }
   }
 
-  async #pin(url: URL, signal: AbortSignal, timeoutMs: number): Promise<ResolvedAddress> {
+  async #pin(url: URL, signal: AbortSignal, timeoutMs: number): Promise<Pinned> {
     const literal = literalAddress(url.hostname)
-    if (literal !== undefined) return { address: literal, family: literal.includes(':') ? 6 : 4 }
+    if (literal !== undefined) return [{ address: literal, family: literal.includes(':') ? 6 : 4 }]
     let addresses: readonly ResolvedAddress[]
     try {
       addresses = await abortable(this.#resolve(url.hostname), signal)
@@ -205,14 +215,14 @@ export class GuardedFetcher {
     }
     if (!this.#rules.privateAddresses)
       for (const { address } of addresses) requirePublicAddress(address)
-    const [first] = addresses
+    const [first, ...others] = addresses.slice(0, MAX_ADDRESSES)
     if (first === undefined) {
       throw new FetchError(
         { code: 'FETCH_DNS_FAILED', host: url.hostname },
         `${url.hostname} has no address`,
       )
     }
-    return first
+    return [first, ...others]
   }
 }
 

@@ -42,6 +42,11 @@ const REFUSED_ADDRESSES = [
   'http://[2002:7f00:1::]/',
   'http://[ff02::1]/',
   'http://[2001:db8::1]/',
+  'http://[64:ff9b:1::7f00:1]/',
+  'http://[::127.0.0.1]/',
+  'http://[100:0:0:1::1]/',
+  'http://[fec0::1]/',
+  'http://①②⑦.0.0.1/',
 ]
 
 const REFUSED_URLS = [
