@@ -5,7 +5,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { command } from '#src/cli/commands/calibrate.js'
 import { DevComfy } from '#src/devcomfy/index.js'
-import { calibrationSchema } from '#src/scoring/generation/index.js'
+import { silentLog } from '#src/lib/log.js'
+import { writePackage } from '#src/media/package/index.js'
+import { calibrationSchema, createGenerationVerifier } from '#src/scoring/generation/index.js'
+import { SHIPPED_WORKFLOWS, WorkflowStore } from '#src/workflows/index.js'
 
 describe('subreel calibrate', () => {
   let dir = ''
@@ -30,21 +33,59 @@ describe('subreel calibrate', () => {
       ...['--comfyui.servers', `${one.address},${other.address}`, '--device', 'cpu'],
       ...['--generation.workflows', 'no-checkpoint', '--comfyui.poll_seconds', '0.2'],
     ]
-    await calibrate(file, '1', ...settings)
-    const [line] = await calibrate(file, '2', ...settings)
+    const [few] = await calibrate(file, '2', ...settings)
+    const [enough] = await calibrate(file, '6', ...settings)
     const table = calibrationSchema.parse(JSON.parse(await readFile(file, 'utf8')))
     assert.deepEqual(
       table.map(({ embedder, gpus, cosines }) => [embedder, gpus, cosines.length]),
       [
-        ['efficientnet-lite0', ['cpu', 'cpu'], 1],
         ['efficientnet-lite0', ['cpu', 'cpu'], 2],
+        ['efficientnet-lite0', ['cpu', 'cpu'], 6],
       ],
     )
     assert.ok(table.every(({ cosines }) => cosines.every((cosine) => cosine > 0.999)))
-    assert.match(line ?? '', /^cpu and cpu: lowest 1\.0000 of 2; threshold 0\.9500 from 0 samples$/)
-    assert.equal(one.server.succeeded, 3)
-    assert.equal(other.server.succeeded, 3)
+    assert.match(few ?? '', /^cpu and cpu: lowest 1\.0000 of 2; threshold 0\.9500 from 0 samples$/)
+    assert.match(
+      enough ?? '',
+      /^cpu and cpu: lowest 1\.0000 of 6; threshold 0\.9900 from 8 samples$/,
+    )
+    assert.equal(one.server.succeeded, 8)
+    assert.equal(other.server.succeeded, 8)
+    await judge(file, one.address)
   })
+
+  /** What the validator makes of the table: the miner's card decides which threshold counts. */
+  async function judge(calibrationFile: string, address: string): Promise<void> {
+    const { verifier, close } = await createGenerationVerifier({
+      ...{ servers: [address], tokens: [], pollMs: 200, runTimeoutMs: 60_000, log: silentLog() },
+      ...{ device: 'cpu', tools: {}, urls: { http: false, privateAddresses: false } },
+      calibrationFile,
+    })
+    const folder = () => mkdtemp(join(dir, 'judge-'))
+    try {
+      const { signal } = new AbortController()
+      const store = await WorkflowStore.open(SHIPPED_WORKFLOWS)
+      const workflow = store.get('no-checkpoint').fill({ seed: 77 })
+      const rerun = await verifier.rerun(workflow, await folder(), signal)
+      const thresholdOf = async (gpu: string | undefined) => {
+        const path = join(await folder(), 'package.zip')
+        const files = rerun.files.map(({ file }) => file)
+        const facts = rerun.files.map((known) => known.facts)
+        const card = gpu === undefined ? {} : { gpu }
+        await writePackage(path, files, { version: 1, ...card, files: facts })
+        const result = { path, sha256: 'of the package', seconds: 1 }
+        const record = await verifier.judge(rerun, result, await folder(), signal)
+        assert.ok(record.score > 0.99, record.reason)
+        return record.inputs.parameters['threshold']
+      }
+      assert.deepEqual(await thresholdOf('cpu'), { minCosine: 0.99, samples: 8 })
+      const byDefault = { minCosine: 0.95, samples: 0 }
+      assert.deepEqual(await thresholdOf('NVIDIA H100'), byDefault, 'an unknown pair')
+      assert.deepEqual(await thresholdOf(undefined), byDefault, 'a miner that does not say')
+    } finally {
+      await close()
+    }
+  }
 
   it('says what it lacks', async () => {
     const file = join(dir, 'none.json')

@@ -125,6 +125,10 @@ describe('rounds of generation', () => {
       ...['--neuron.data_dir', join(dir, 'miner'), '--miner.min_free_mb', '1'],
     ])
     open.push({ close: () => miner.end() })
+    const calibration = join(dir, 'calibration.json')
+    const cosines = Array.from({ length: 9 }, (_, i) => 0.97 + i / 1000)
+    const row = { embedder: 'efficientnet-lite0', gpus: ['cpu', 'cpu'], cosines }
+    await writeFile(calibration, JSON.stringify([row]))
     validator = await MinerProcess.run(SHIPPED.validator, dir, [
       ...common,
       ...['--wallet.hotkey', '//Validator', '--validator.kinds', 'generation'],
@@ -132,6 +136,7 @@ describe('rounds of generation', () => {
       ...['--neuron.data_dir', join(dir, 'validator'), '--generation.round_blocks', '100000'],
       ...['--validator.sync_seconds', '1', '--generation.timeout_seconds', '120'],
       ...['--neuron.disable_set_weights', '--generation.keep_results'],
+      ...['--generation.calibration', calibration],
     ])
     open.push({ close: () => validator.end() })
     await validator.event('round.committed', 120_000)
@@ -167,6 +172,10 @@ describe('rounds of generation', () => {
     assert.equal(record.inputs.parameters['frames'], 24)
     assert.ok(Number(record.metrics['secondsPerFrame']) > 0)
     assert.ok(record.gates.every(({ passed }) => passed))
+    const { minCosine, samples } = Object(record.inputs.parameters['threshold'])
+    assert.deepEqual(record.inputs.parameters['gpus'], ['cpu', 'cpu'])
+    assert.equal(samples, 9, "the table's, not the default")
+    assert.ok(minCosine > 0.955 && minCosine < 0.97, `${minCosine}`)
   })
 
   it('keep what was judged, for whoever wants to see it', async () => {
