@@ -82,6 +82,8 @@ interface Place {
 
 /** What was learnt from earlier tries of one workflow. */
 interface Tried {
+  /** When it first came, among all. It keeps its place in the queue when it has to be tried again. */
+  readonly arrival: number
   readonly refused: Map<Member, unknown>
   readonly memory: Map<Member, number>
   attempts: number
@@ -111,6 +113,7 @@ export class ComfyPool implements ComfyRunner {
   readonly #waiting: Waiting[] = []
   readonly #loops: Promise<void>[] = []
   #first: Promise<void> | undefined
+  #arrivals = 0
 
   constructor(options: ComfyPoolOptions, modules: ComfyPoolModules) {
     this.#options = options
@@ -206,7 +209,9 @@ export class ComfyPool implements ComfyRunner {
   async #persist(workflow: Workflow, options: ComfyRunOptions): Promise<ComfyRun> {
     let current = workflow
     let reduction: Reduction | undefined
-    let tried: Tried = { refused: new Map(), memory: new Map(), attempts: 0 }
+    const arrival = this.#arrivals
+    this.#arrivals += 1
+    let tried: Tried = { arrival, refused: new Map(), memory: new Map(), attempts: 0 }
     const onProgress = rising(options.onProgress)
     for (;;) {
       const needs = this.#firewall.needsOf(current)
@@ -224,7 +229,7 @@ export class ComfyPool implements ComfyRunner {
         if (next === undefined) throw error
         current = next.workflow
         reduction = next.reduction
-        tried = { refused: new Map(), memory: new Map(), attempts: 0 }
+        tried = { arrival, refused: new Map(), memory: new Map(), attempts: 0 }
         this.#log.warn(
           { event: 'comfy-run.reduced', kind: job.kind, reduction },
           'memory ran out everywhere; trying with less',
@@ -321,7 +326,8 @@ export class ComfyPool implements ComfyRunner {
       reject(signal.reason)
     }
     signal.addEventListener('abort', onAbort, { once: true })
-    this.#waiting.push(waiting)
+    const later = this.#waiting.findIndex((other) => other.tried.arrival > tried.arrival)
+    this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, waiting)
     this.#dispatch()
     try {
       return await promise

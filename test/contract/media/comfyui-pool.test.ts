@@ -186,6 +186,30 @@ describe('a pool of ComfyUI servers', () => {
     assert.equal(second.ended.length, 2)
   })
 
+  it('lets a job that had to move go before those that came after it', async () => {
+    const [doomed, other] = [
+      await devcomfy({ speed: { nodeMs: 20_000 } }),
+      await devcomfy({ speed: { nodeMs: 700 } }),
+    ]
+    await using t = await open([doomed, other])
+    await t.pool.ready(signal)
+    await until('both up', () => states(t.pool).join() === 'up,up')
+    const done: number[] = []
+    let moved: number | undefined
+    const jobs = [0, 1, 2, 3, 4, 5].map(async (color) => {
+      const onSubmitted = (_: string, server: string) => {
+        if (server !== doomed.address || moved !== undefined) return
+        moved = color
+        setImmediate(() => void doomed.close())
+      }
+      await t.pool.run(picture(color), { signal, onSubmitted })
+      done.push(color)
+    })
+    await Promise.all(jobs)
+    assert.ok(moved !== undefined && moved < 2, `job ${moved} was on the server that died`)
+    assert.ok(done.indexOf(moved) < done.indexOf(5), `done in the order ${done.join(' ')}`)
+  })
+
   it('cancels what a server still runs when its job went elsewhere meanwhile', async () => {
     const port = await freePort()
     const slow = await devcomfy({ port, speed: { nodeMs: 1500 } })
