@@ -13,17 +13,25 @@ export interface LogOptions {
 
 /**
  * The process log: JSON lines. The first argument of every call is data with a stable `event`
- * (`noun.verb-past`, listed in docs/operations/events.md), the second a plain sentence.
+ * (`noun.verb-past`, listed in docs/operations/events.md), the second a plain sentence. Its children,
+ * of which each component has one for as long as the process lives, follow its level.
  */
 export function createLog(name: string, options: LogOptions = {}): Logger {
+  const children: Logger[] = []
   const settings = {
     name,
+    onChild: (child: Logger) => void children.push(child),
     level: options.level ?? 'info',
     base: { name, pid: process.pid },
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     serializers: { err: stdSerializers.errWithCause, error: stdSerializers.errWithCause },
   }
-  return options.destination === undefined ? pino(settings) : pino(settings, options.destination)
+  const log =
+    options.destination === undefined ? pino(settings) : pino(settings, options.destination)
+  log.on('level-change', (level, _value, _before, _beforeValue, changed) => {
+    if (changed === log) for (const child of children) child.level = level
+  })
+  return log
 }
 
 /** A log that writes nothing, the default of libraries. */

@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import { canonicalJson } from '#src/lib/canonical.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { isAbort, SubnetError } from '#src/lib/errors.js'
+import { createLog } from '#src/lib/log.js'
 import { mapLimit } from '#src/lib/loop.js'
 import { Resources } from '#src/lib/resources.js'
 import { retry, retryDelayMs } from '#src/lib/retry.js'
@@ -16,6 +17,19 @@ describe('lib', () => {
     const seen = `${secret} ${JSON.stringify({ secret })} ${inspect({ secret }, { depth: 9 })}`
     assert.ok(!seen.includes('hunter2'), seen)
     assert.equal(secret.reveal(), 'hunter2')
+  })
+
+  it('changes the level of a log for its children too, and of a child for itself alone', () => {
+    const lines: string[] = []
+    const log = createLog('test', { destination: { write: (line) => void lines.push(line) } })
+    const [one, other] = [log.child({ component: 'one' }), log.child({ component: 'other' })]
+    log.level = 'debug'
+    other.level = 'error'
+    for (const each of [log, one, other]) each.debug({ event: 'test.ran' }, 'said')
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).component),
+      [undefined, 'one'],
+    )
   })
 
   it('draws the same numbers from the same seed and others from another', () => {
