@@ -156,6 +156,9 @@ describe('docker/compose.yml', () => {
       assert.equal(image, `subreel-${build.target}`)
       assert.ok(dockerfile.includes(` AS ${build.target}\n`), build.target)
     }
+    // The service that builds an image may be of another profile than one that uses it.
+    for (const page of ['docker/compose.yml', 'docs/operations/deploy.md'])
+      assert.match(readFileSync(page, 'utf8'), /--profile '\*' build\n.* up -d/, page)
   })
 
   it('asks for no variable that docker/.env.example does not name', () => {
@@ -195,6 +198,10 @@ describe('systemd/subreel@.service', () => {
     const programs = [...new Set(instances)].map((name) => `dist/${name.replaceAll('-', '/')}.js`)
     assert.equal(programs.length, PROCESSES.length)
     for (const path of programs) assert.ok(existsSync(path), path)
+  })
+
+  it('names pages that exist', () => {
+    for (const [page] of unit.matchAll(/docs\/[\w/-]+\.md/g)) assert.ok(existsSync(page), page)
   })
 
   it('sets what the settings know, and waits longer than the process does', () => {
