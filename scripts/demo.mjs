@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openState } from '../dist/validator/state/open.js'
 import { Board } from './demo/board.mjs'
-import { makeCorpus } from './demo/media.mjs'
+import { checkClip, makeCorpus } from './demo/media.mjs'
 import { ROOT, until } from './demo/processes.mjs'
 import { collectRounds, writeReport } from './demo/report.mjs'
 import { API_KEY, MINERS, System } from './demo/system.mjs'
@@ -55,12 +55,18 @@ function readOptions() {
 }
 
 async function main(options) {
+  // npm runs this in the package's folder, wherever it was called.
+  const clip = options.media && resolve(process.env.INIT_CWD ?? '.', options.media)
+  if (clip !== undefined) await checkClip(clip)
   const dir = await mkdtemp(join(tmpdir(), 'subreel-demo-'))
-  cleanup.push(() => rm(dir, { recursive: true, force: true }))
+  cleanup.push(() => {
+    if (failed) board.say(`its logs and files stay in ${dir}`)
+    else return rm(dir, { recursive: true, force: true })
+  })
   board.say(`working in ${dir}`)
   const corpus = join(dir, 'corpus')
   board.say('cutting clips for the challenges')
-  await makeCorpus(corpus, options.media === undefined ? undefined : resolve(options.media))
+  await makeCorpus(corpus, clip)
 
   const system = new System({ dir, corpus, say: (line) => board.say(line) })
   cleanup.push(() => system.close())
@@ -210,6 +216,7 @@ async function keep({ devnet, gateway, redis, logDir }) {
   })
 }
 
+let failed = false
 let stopping
 /** Ends everything that was started, once however often it is asked to. */
 function stop() {
@@ -233,9 +240,11 @@ else {
   let ok = false
   try {
     ok = await main(options)
+    failed = !ok
   } catch (error) {
     // What an interrupt ends fails by that.
-    if (stopping === undefined) board.say(`the demo failed: ${error.message}`)
+    failed = stopping === undefined
+    if (failed) board.say(`the demo failed: ${error.message}`)
   }
   await stop()
   process.exit(ok ? 0 : 1)

@@ -8,6 +8,23 @@ import { ROOT } from './processes.mjs'
 const run = promisify(execFile)
 const SHIPPED = ['bbb480.ref.mp4', 'launch.ref.mp4', 'texturepan.ref.mp4']
 
+/** Challenges are cuts of a second, some of them sped up. */
+const MIN_SECONDS = 1.2
+
+/** Says what is wrong with a user's clip before anything is started. */
+export async function checkClip(path) {
+  const wanted = ['-select_streams', 'v:0', '-show_entries', 'stream=width:format=duration']
+  const probed = await run('ffprobe', ['-v', 'error', ...wanted, '-of', 'json', path]).catch(
+    ({ stderr, message }) => {
+      throw new Error(`${path} cannot be used: ${stderr?.trim().split('\n').at(-1) || message}`)
+    },
+  )
+  const { streams = [], format = {} } = JSON.parse(probed.stdout)
+  if (streams.length === 0) throw new Error(`${path} holds no video`)
+  if (!(Number(format.duration) >= MIN_SECONDS))
+    throw new Error(`${path} is too short: ${MIN_SECONDS} seconds at least are needed`)
+}
+
 /** Fills `dir` with the corpus: the user's clip, or the ones that ship. */
 export async function makeCorpus(dir, userClip) {
   await mkdir(dir, { recursive: true })
