@@ -1,11 +1,12 @@
 /**
  * Compression to a VMAF beside ab-av1: mean VMAF v0.6.1 at native size, same ffmpeg.
  *
- *   npm run bench -- compress [--modes same,free,worst] [--codec h264] [--thresholds 85,90,95] [CLIP...]
+ *   npm run bench -- compress [--modes same,free,worst] [--codec h264] [--thresholds 85,90,95]
+ *     [--clips usual|held-out] [CLIP...]
  *
  * same: the same encoder and preset. free: our own choice of encoder and effort, in the time that ab-av1
  * took. worst: every scene must reach the threshold (harmonic NEG); the peer is the cheapest single CRF
- * for that. Six clips of our own choice when none is given. Wants ab-av1 on the path
+ * for that. Six clips of our own choice when none is given, or four that no setting was chosen on. Wants ab-av1 on the path
  * (`cargo install ab-av1 --version 0.11.7`), or `--ab-av1 PATH`; fetches an ffmpeg with libvmaf unless
  * `--ffmpeg PATH` names one.
  */
@@ -37,6 +38,7 @@ const { values, positionals } = parseArgs({
     codec: { type: 'string', default: 'h264' },
     thresholds: { type: 'string', default: '85,90,95' },
     modes: { type: 'string', default: 'same,free,worst' },
+    clips: { type: 'string', default: 'usual' },
   },
 })
 
@@ -51,6 +53,7 @@ interface Row {
 
 const codec = values.codec as Codec
 const modes = new Set(values.modes.split(','))
+const set = values.clips === 'held-out' ? 'held-out' : 'usual'
 const thresholds = values.thresholds.split(',').map(Number)
 const ffmpegPath = values.ffmpeg ?? (await libvmafFfmpeg())
 const tools = { ffmpegPath }
@@ -154,7 +157,7 @@ function summary(mode: string): string {
 }
 
 try {
-  const clips = positionals.length > 0 ? positionals : await benchClips(ffmpegPath, work)
+  const clips = positionals.length > 0 ? positionals : await benchClips(set, ffmpegPath, work)
   for (const clip of clips) {
     for (const threshold of thresholds) {
       process.stdout.write(`${basename(clip)} at ${threshold}, ${codec}\n`)

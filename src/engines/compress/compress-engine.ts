@@ -1,6 +1,7 @@
 import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, SystemClock } from '../../lib/clock.js'
+import { sha256OfFile } from '../../lib/hash.js'
 import { type MediaTools, probeVideo, type VideoStreamInfo } from '../../media/index.js'
 import { mux } from '../mux.js'
 import type { CompressParams, CompressResult, Engine, EngineContext } from '../types.js'
@@ -8,7 +9,7 @@ import { type Analysis, analyse } from './analyse.js'
 import { EncoderShelf } from './choose-encoder.js'
 import { workingCopy } from './copies.js'
 import type { Effort, Encoder } from './encoders.js'
-import { type FindOptions, type Found, findCrf } from './find-crf.js'
+import { FIRST_LOOK, type FindOptions, type Found, findCrf, firstLook } from './find-crf.js'
 import { Lab, type LabOptions, pooled } from './lab.js'
 import { ProbeMemory } from './memory.js'
 import { pool, type QualityMeter } from './meter.js'
@@ -16,7 +17,7 @@ import { chunkRanges, cutSample, sampleWindows } from './pieces.js'
 import { capKbpsOf, firstEffort, objectiveOf, sizeCap } from './plan.js'
 import { type CrfModel, featuresOf, loadCrfModel, negAt, predictStart } from './predict.js'
 import { findScenes } from './scenes.js'
-import { type SearchGoal, slopeOf } from './search.js'
+import { crfAfter, type SearchGoal, slopeOf } from './search.js'
 import { checkSource, type Source } from './source.js'
 import { Splicer } from './splice.js'
 
@@ -47,21 +48,19 @@ const CHUNK_ABOVE_SECONDS = 1200
 const CHUNK_SECONDS = 600
 /** Share of the remaining progress that one encode stands for. */
 const ENCODE_PROGRESS = 0.4
-/** How much longer a thorough encode takes than a normal one, at most. */
-const THOROUGH_FACTOR = 6
+/** How much longer a thorough encode takes than a normal one: 2.1 (VP9) to 4.5 times (x264, SVT-AV1) were seen. */
+const THOROUGH_FACTOR = 5
 
 interface Answer extends Found {
   readonly scenes: number
   /** In clip-lengths. */
   readonly encodes: number
-  /** What one encode of the whole and its measurement took, in milliseconds. */
-  readonly probeMs: number
 }
 
 /** One clip being compressed: everything that its searches share. */
 interface Task {
-  /** The file as it came. */
-  readonly path: string
+  /** SHA-256 of the file as it came. */
+  readonly content: string
   readonly params: CompressParams
   readonly analysis: Analysis
   readonly lab: LabOptions
@@ -109,7 +108,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     const task: Task = {
       params,
       analysis,
-      path,
+      content: await sha256OfFile(path, signal),
       model: await this.#model,
       memory: this.#memory,
       lab: this.#lab(source, encoder, analysis, params, context),
@@ -119,7 +118,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
         maxSizeBytes: sizeCap(params, source),
       },
     }
-    const answer = await better(task, await solve(task))
+    const answer = await solve(task)
     const output = join(workDir, 'compressed.mp4')
     const partial = join(workDir, 'muxed.mp4')
     await mux(answer.candidate.path, path, info, partial, tools)
@@ -238,15 +237,24 @@ async function solve(task: Task): Promise<Answer> {
   const { params, analysis, lab, find } = task
   if (params.goal === 'worst-scene' && analysis.shots.length > 1) {
     const goalOf = (facts: Analysis['facts']) => goalFor(task, facts)
-    return { ...(await findScenes(lab, analysis, { ...find, goalOf })), probeMs: 0 }
+    return findScenes(lab, analysis, { ...find, goalOf })
   }
   const { fps } = lab.source.video
   const seconds = (analysis.frames * fps.den) / fps.num
-  const key = await task.memory.keyOf(lab, task.path)
   const fresh = goalFor(task, analysis.facts)
-  const goal = task.memory.resume(key, fresh)
-  if (goal === fresh && seconds > SAMPLE_ABOVE_SECONDS) return solveBySample(task, goal, key)
-  return search(task, goal, key)
+  const goal = known(task, fresh)
+  if (goal === fresh && seconds > SAMPLE_ABOVE_SECONDS) return solveBySample(task, goal)
+  const whole = new Lab(lab)
+  const more = await harder(task, whole, goal)
+  if (more === undefined) return search(task, goal, whole)
+  const resumed = known(more.task, more.goal)
+  const found = await search(more.task, resumed, new Lab(more.task.lab))
+  return { ...found, encodes: found.encodes + whole.encodes }
+}
+
+/** The goal, beginning at what is known of the clip from before. */
+function known({ lab, memory, content }: Task, goal: SearchGoal): SearchGoal {
+  return memory.resume(memory.keyOf(lab, content), goal)
 }
 
 /** A capped rate is spread over the whole; and packets are joined at even times. */
@@ -254,12 +262,12 @@ const mayBeSpliced = ({ source, settings, chunks }: LabOptions): boolean =>
   source.video.evenlySpaced && settings.capKbps === undefined && chunks === undefined
 
 async function search(
-  { lab, find, memory }: Task,
+  task: Task,
   goal: SearchGoal,
-  key: string,
+  whole: Lab,
   maxEncodes = MAX_ENCODES,
 ): Promise<Answer> {
-  const whole = new Lab(lab)
+  const { lab, find, memory, content } = task
   const splicer = mayBeSpliced(lab) ? new Splicer(whole, goal.target) : undefined
   const options = { ...find, maxEncodes, goal }
   const isClose = splicer && ((tolerance: number) => splicer.isClose(tolerance))
@@ -267,57 +275,56 @@ async function search(
   const spliced = find.mayTake(whole.measureMs) ? await splicer?.beat(found.candidate) : undefined
   // It may have ended for a splice that did not do: it goes on without.
   if (splicer !== undefined && spliced === undefined) found = await findCrf(whole, options)
-  memory.keep(key, goal, found)
-  const known = { ...found, encodes: whole.encodes, probeMs: whole.probeMs }
-  if (spliced === undefined) return { ...known, scenes: 1 }
+  memory.keep(memory.keyOf(lab, content), goal, found)
+  const { encodes } = whole
+  if (spliced === undefined) return { ...found, encodes, scenes: 1 }
   const { candidate, parts } = spliced
   const quality = pooled(candidate.measured.get(1) ?? {}, lab.objective)
-  return { ...known, candidate, quality, passed: true, scenes: parts }
+  return { ...found, encodes, candidate, quality, passed: true, scenes: parts }
 }
 
-async function solveBySample(task: Task, goal: SearchGoal, key: string): Promise<Answer> {
-  const { analysis, lab, find } = task
+async function solveBySample(task: Task, goal: SearchGoal): Promise<Answer> {
+  const { analysis, lab } = task
   const { source, workDir, signal, tools } = lab
   const { fps } = source.video
   const length = Math.round((SAMPLE_SECONDS * fps.num) / fps.den)
   const windows = sampleWindows(analysis.frames, SAMPLE_WINDOWS, length)
   const sample = await cutSample(source, windows, workDir, { ...tools, signal })
-  const trial = new Lab({ ...lab, source: sample, label: 'sample', chunks: undefined })
-  const hint = await findCrf(trial, { ...find, maxSizeBytes: undefined, goal })
-  const hinted = { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) }
-  const found = await search(task, hinted, key, MAX_WHOLE_ENCODES)
-  const share = sample.frames / source.frames
-  return { ...found, encodes: found.encodes + trial.encodes * share }
+  const labOn = (options: LabOptions, label: string) =>
+    new Lab({ ...options, source: sample, label, chunks: undefined })
+  const usual = labOn(lab, 'sample')
+  const more = await harder(task, usual, goal)
+  const next = more ?? { task, goal }
+  const trial = more === undefined ? usual : labOn(more.task.lab, 'sample-thorough')
+  const hint = await findCrf(trial, { ...task.find, maxSizeBytes: undefined, goal: next.goal })
+  const { start, slope } = { start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) }
+  const hinted = { ...goal, start, slope }
+  const found = await search(next.task, hinted, new Lab(next.task.lab), MAX_WHOLE_ENCODES)
+  const tried = trial.encodes + (more === undefined ? 0 : usual.encodes)
+  return { ...found, encodes: found.encodes + (tried * sample.frames) / source.frames }
 }
 
 /**
- * With time to spare and no effort asked for, the thorough encoder tries to beat the answer, starting
- * at the CRF that should give it the same quality.
+ * One encode of the usual effort tells how long encodes take here. With time to spare and no effort
+ * asked for, the search is left to the thorough encoder, beginning where that encode says.
  */
-async function better(task: Task, answer: Answer): Promise<Answer> {
-  const { params, lab, find, model, analysis } = task
-  if (params.effort !== undefined || params.budgetMs === undefined) return answer
-  if (!answer.passed || params.goal === 'worst-scene' || lab.settings.effort !== 'normal')
-    return answer
-  if (!find.mayTake(2 * THOROUGH_FACTOR * answer.probeMs)) return answer
+async function harder(
+  task: Task,
+  usual: Lab,
+  goal: SearchGoal,
+): Promise<{ readonly task: Task; readonly goal: SearchGoal } | undefined> {
+  const { params, lab, find, model } = task
+  if (params.effort !== undefined || params.budgetMs === undefined) return undefined
+  if (lab.settings.effort !== 'normal') return undefined
+  const first = await firstLook(usual, { ...find, goal })
+  const probeMs = THOROUGH_FACTOR * usual.encodeMs + FIRST_LOOK * usual.measureMs
+  const longer = lab.source.frames / usual.options.source.frames
+  if (!find.mayTake(USUAL_ENCODES * longer * probeMs)) return undefined
   const efforts = model.encoders[lab.encoder.name]?.efforts
-  const goal = goalFor(task, analysis.facts)
   const shift = (efforts?.thorough ?? 0) - (efforts?.normal ?? 0)
-  const thorough = new Lab({
-    ...lab,
-    label: 'thorough',
-    settings: { ...lab.settings, effort: 'thorough' satisfies Effort },
-  })
-  const found = await findCrf(thorough, {
-    ...find,
-    maxEncodes: 3,
-    goal: {
-      ...goal,
-      start: answer.candidate.crf + shift,
-      slope: slopeOf(answer.points, goal.slope),
-    },
-  })
-  const encodes = answer.encodes + thorough.encodes
-  const smaller = found.passed && found.candidate.sizeBytes < answer.candidate.sizeBytes
-  return smaller ? { ...answer, ...found, encodes } : { ...answer, encodes }
+  const settings = { ...lab.settings, effort: 'thorough' as const }
+  return {
+    task: { ...task, lab: { ...lab, settings, label: 'thorough' } },
+    goal: { ...goal, start: crfAfter([first], goal) + shift, usual: goal.usual - 1 },
+  }
 }

@@ -1,10 +1,13 @@
+import { must } from '../../lib/errors.js'
 import { type Candidate, isComplete, type Lab, pooled, thinned } from './lab.js'
-import { nextStep, type Point, type SearchGoal, toleranceAfter } from './search.js'
+import { nextStep, type Point, type SearchGoal, snapDown, toleranceAfter } from './search.js'
 
 /** Largest gain of VMAF over VMAF NEG that validators take for honest. */
 const MAX_GAIN = 3
 /** Frames between scored ones in a first look: odd, since an even step meets libvmaf's motion at the wrong frames. */
-const FIRST_LOOK = 3
+export const FIRST_LOOK = 3
+/** Tolerances above the target for which one more encode than usual is taken: a tenth of the bytes. */
+const MAX_WASTE = 5
 
 export interface FindOptions {
   readonly goal: SearchGoal
@@ -58,12 +61,16 @@ export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
         continue
       }
       const ended = finish(lab, points, options)
-      if (isComplete(ended.candidate) || !mayTake(lab.measureMs)) return ended
+      // What is put together is measured whole anyway.
+      if (isComplete(ended.candidate) || (await options.isClose?.(Number.POSITIVE_INFINITY))) {
+        return ended
+      }
+      if (!mayTake(lab.measureMs)) return ended
       await lab.complete(ended.candidate.crf)
       continue
     }
     if (await options.isClose?.(goal.tolerance / 2)) return finish(lab, points, options)
-    if (points.length > 0 && (isEnough(lab, options) || !mayTake(lab.probeMs))) {
+    if (points.length > 0 && ((await isEnough(lab, options)) || !mayTake(lab.probeMs))) {
       const ended = finish(lab, points, options)
       if (await options.isClose?.(Number.POSITIVE_INFINITY)) return ended
       if (mayTake(lab.measureMs)) await lab.complete(ended.candidate.crf)
@@ -75,13 +82,23 @@ export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
   }
 }
 
-/** No more encodes: at the limit, or at the usual number with something to deliver. */
-function isEnough(lab: Lab, { goal, maxEncodes }: FindOptions): boolean {
+/** The encode that a search begins with, and what a part of its frames says. */
+export async function firstLook(lab: Lab, options: FindOptions): Promise<Point> {
+  const crf = snapDown(options.goal.start, options.goal)
+  await lab.measure(crf, FIRST_LOOK)
+  return must(knownPoints(lab, options)[0], 'the point just measured')
+}
+
+/** No more encodes: at the limit, or at the usual number with something to deliver that wastes little. */
+async function isEnough(lab: Lab, { goal, maxEncodes, isClose }: FindOptions): Promise<boolean> {
   if (lab.encodes >= maxEncodes) return true
-  const passed = lab.candidates.some(
-    (candidate) => (judged(lab, candidate, goal.target) ?? 0) >= goal.target,
-  )
-  return lab.encodes >= goal.usual && passed
+  if (lab.encodes < goal.usual) return false
+  const little = MAX_WASTE * goal.tolerance
+  const found = lab.candidates.some((candidate) => {
+    const above = (judged(lab, candidate, goal.target) ?? 0) - goal.target
+    return above >= 0 && above <= little
+  })
+  return found || ((await isClose?.(little)) ?? false)
 }
 
 /** The CRF whose whole measurement could change the outcome: the best, or the miss that stopped a better one. */

@@ -82,6 +82,11 @@ export class Lab {
     return this.#encodeMs + this.#measureMs
   }
 
+  /** Milliseconds of the slowest encode so far. */
+  get encodeMs(): number {
+    return this.#encodeMs
+  }
+
   /** Milliseconds of the slowest measurement so far. */
   get measureMs(): number {
     return this.#measureMs

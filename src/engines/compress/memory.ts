@@ -1,8 +1,7 @@
-import { sha256OfFile } from '../../lib/hash.js'
 import { LruMap } from '../../lib/lru.js'
 import type { Found } from './find-crf.js'
 import type { LabOptions } from './lab.js'
-import { nextStep, type Point, type SearchGoal, slopeOf } from './search.js'
+import { crfAfter, type Point, type SearchGoal, slopeOf } from './search.js'
 
 /** Contents that are remembered. */
 const CONTENTS = 512
@@ -17,10 +16,9 @@ interface Memory {
 export class ProbeMemory {
   readonly #known = new LruMap<string, Memory>(CONTENTS)
 
-  /** Names everything that a point's quality depends on, besides its CRF. */
-  async keyOf({ encoder, settings, objective, signal }: LabOptions, path: string): Promise<string> {
+  /** Names everything that a point's quality depends on, besides its CRF; `content` is the hash of the file. */
+  keyOf({ encoder, settings, objective }: LabOptions, content: string): string {
     const { effort, capKbps } = settings
-    const content = await sha256OfFile(path, signal)
     return [content, encoder.name, effort, capKbps, objective.pool, objective.model].join(' ')
   }
 
@@ -46,11 +44,6 @@ export class ProbeMemory {
     }
     const far = ({ quality }: Point) => Math.abs(quality - goal.target)
     const nearest = points.sort((a, b) => far(a) - far(b)).slice(0, 2)
-    const step = nextStep(nearest, { ...goal, slope })
-    return {
-      ...goal,
-      start: step.next === 'probe' ? step.crf : (step.best?.crf ?? goal.min),
-      slope,
-    }
+    return { ...goal, start: crfAfter(nearest, { ...goal, slope }), slope }
   }
 }

@@ -77,13 +77,27 @@ export function nextStep(points: readonly Point[], goal: SearchGoal): SearchStep
   return { next: 'probe', crf: Math.min(high, Math.max(low, snapDown(wanted, goal))) }
 }
 
+/** The CRF to try after these points, or the one that they end at. */
+export function crfAfter(points: readonly Point[], goal: SearchGoal): number {
+  const step = nextStep(points, goal)
+  return step.next === 'probe' ? step.crf : (step.best?.crf ?? goal.min)
+}
+
 /** Where in the tolerance the next point should land. */
 const AIM = 0.25
-/** Share of the way from the nearest point by which a guess may be off. */
-const DOUBT = 0.15
-/** What a guess may be off however near it is, in ln(101 − quality): quality is not smooth in CRF. */
-const LEAST_DOUBT = 0.01
+/** What a measured point is off a smooth curve, in ln(101 − quality): quality jumps with CRF. */
+const NOISE = 0.012
+/** What a line is off the curve, per distance to the target in ln(101 − quality). */
+const CURVATURE = 0.1
+/** What the expected slope is off, as a share of it. */
+const SLOPE_DOUBT = 0.3
+/** Standard deviations below the guess at which the last point is taken, when none has passed. */
+const CAUTION = 1
 
+/**
+ * Where a line through the points meets the target. Each counts the more the nearer it is, and the
+ * slope expected from the clip counts until the points, which are not smooth, tell it better.
+ */
 function estimate(
   sorted: readonly Point[],
   pass: Point | undefined,
@@ -92,26 +106,31 @@ function estimate(
 ): number {
   // A little above the target: a miss by a hair costs a whole probe, a little too good costs bytes.
   const aim = bend(goal.target + goal.tolerance * AIM)
-  const last = sorted.length + 1 === goal.usual
-  const oneSided = pass === undefined || fail === undefined
-  const far = (point: Point) => Math.abs(bend(point.quality) - aim)
-  const byNearness = [...sorted].sort((a, b) => far(a) - far(b))
-  const near = oneSided ? (pass ?? fail) : byNearness[0]
-  if (near === undefined) return goal.start
-  const next = byNearness.find((point) => point !== near)
-  const guess = (slope: number) => near.crf + (aim - bend(near.quality)) / slope
-  const seen = next === undefined ? 0 : steepness(near, next)
-  if (oneSided) {
-    const expected = goal.slope(near)
-    // What lies ahead is steeper or flatter than what lies behind: between what was seen and the usual.
-    const slope = seen > 1e-4 ? Math.sqrt(seen * expected) : expected
-    return guess(slope) - (last && fail !== undefined ? LEAST_DOUBT / slope : 0)
-  }
-  const local = guess(seen)
-  const between = local > pass.crf && local < fail.crf ? local : guess(steepness(pass, fail))
-  if (!last) return between
-  const slope = steepness(pass, fail)
-  return between - Math.max(DOUBT * Math.abs(between - near.crf), LEAST_DOUBT / slope)
+  const marks = sorted.map(({ crf, quality }) => {
+    const y = bend(quality)
+    return { x: crf, y, weight: 1 / (NOISE ** 2 + (CURVATURE * (y - aim)) ** 2) }
+  })
+  const near = sorted.reduce((a, b) =>
+    Math.abs(bend(b.quality) - aim) < Math.abs(bend(a.quality) - aim) ? b : a,
+  )
+  const expected = goal.slope(near)
+  const sum = (of: (mark: (typeof marks)[number]) => number) =>
+    marks.reduce((all, mark) => all + mark.weight * of(mark), 0)
+  const weight = sum(() => 1)
+  const x = sum((mark) => mark.x) / weight
+  const y = sum((mark) => mark.y) / weight
+  const prior = 1 / (SLOPE_DOUBT * expected) ** 2
+  const spread = prior + sum((mark) => (mark.x - x) ** 2)
+  const fitted = (prior * expected + sum((mark) => (mark.x - x) * (mark.y - y))) / spread
+  const slope = Math.max(expected / 4, fitted)
+  const guess = x + (aim - y) / slope
+  const doubt = Math.sqrt(1 / weight + (guess - x) ** 2 / spread) / slope
+  // With something to deliver there is nothing to lose.
+  const mustPass = pass === undefined && sorted.length + 1 >= goal.usual
+  const wanted = mustPass ? guess - CAUTION * doubt : guess
+  if (pass === undefined || fail === undefined) return wanted
+  const inside = wanted > pass.crf && wanted < fail.crf
+  return inside ? wanted : pass.crf + (aim - bend(pass.quality)) / steepness(pass, fail)
 }
 
 /** Growth of ln(101 − quality) per CRF between the outermost points; `otherwise` when they tell none. */

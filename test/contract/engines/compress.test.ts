@@ -82,6 +82,22 @@ test('tries as hard as its own setting says where a task says nothing', async (t
   assert.equal(await sizeOf('quick', 'normal'), normal)
 })
 
+test('with time to spare one usual encode leads to the thorough encoder', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await makeClip(join(folder, 'in.mp4'), { frames: 30, size: '160x120' })
+  const budgetMs = 3_600_000
+  const usual = await compress(t, path, { effort: 'normal' })
+  const engine = new CompressEngine({ meter: usual.meter })
+  const params = { vmafThreshold: 60, codec: 'h264', mode: 'CRF', budgetMs } as const
+  const workDir = await tempFolder(t)
+  const result = await engine.run({ path, params }, { workDir, signal })
+  assert.ok(result.metThreshold)
+  assert.ok(result.encodes <= 5, `${result.encodes} encodes`)
+  assert.ok(result.sizeBytes < usual.result.sizeBytes, 'the thorough encoder saves bytes')
+  const tried = usual.meter.calls.filter((call) => call.includes('thorough'))
+  assert.ok(tried.length > 0 && tried.length < usual.meter.calls.length)
+})
+
 test('VBR: stays below the cap, even where the threshold asks for more', async (t) => {
   const path = clip('launch.ref.mp4')
   const { result } = await compress(t, path, {

@@ -44,6 +44,52 @@ test('needs at most four probes on curves of the usual shape, wherever they lie'
   }
 })
 
+/** A line between measured points, in ln(101 − quality). */
+const curveThrough = (known: readonly (readonly [crf: number, quality: number])[]) => {
+  const bends = known.map(([crf, quality]) => [crf, Math.log(101 - quality)] as const)
+  return (crf: number) => {
+    const after = Math.max(
+      1,
+      bends.findIndex(([x]) => x >= crf),
+    )
+    const [a, b] = [bends[after - 1] ?? [0, 0], bends[after] ?? [0, 0]]
+    return 101 - Math.exp(a[1] + ((crf - a[0]) * (b[1] - a[1])) / (b[0] - a[0]))
+  }
+}
+
+test('lands close on a clip whose quality falls off a cliff', () => {
+  // A pan over stills, x265: far from every prediction, and twice as steep on one side as on the other.
+  const pan = curveThrough([
+    [8, 99.5],
+    [29.54, 98.175],
+    [32.66, 93.72],
+    [35, 84.5],
+    [37.66, 75.77],
+    [48, 40],
+  ])
+  const goal = {
+    ...GOAL,
+    target: 89.01,
+    tolerance: 0.22,
+    step: 0.02,
+    start: 29.54,
+    slope: () => 0.18,
+  }
+  const { points, best } = search(pan, goal)
+  assert.ok(best !== undefined && best.quality < 89.5, `${best?.quality}`)
+  assert.ok(points.length <= 5, `${points.map(({ crf }) => crf)}`)
+})
+
+test('takes no slope from two points next to each other, which jumps of quality would decide', () => {
+  const points = [
+    { crf: 31.62, quality: 84.63 },
+    { crf: 31.42, quality: 84.69 },
+  ]
+  const goal = { ...GOAL, target: 85.01, tolerance: 0.3, step: 0.02 }
+  const step = nextStep(points, goal)
+  assert.ok(step.next === 'probe' && step.crf > 30.9 && step.crf < 31.4, JSON.stringify(step))
+})
+
 test('says that the target cannot be met when the lowest CRF misses it', () => {
   const { best, points } = search(() => 70, GOAL)
   assert.equal(best, undefined)
