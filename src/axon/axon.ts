@@ -19,6 +19,13 @@ import { Pipeline } from './pipeline.js'
 import { sendReply } from './reply.js'
 import { type AxonRoute, serve } from './types.js'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the axon on a request for one of its synapses. */
+    passage: Passage | undefined
+  }
+}
+
 const NO_BYTES = new Uint8Array(0)
 /** Sockets are looked over so often for having taken too long, in milliseconds. */
 const CHECK_CONNECTIONS_MS = 1000
@@ -33,7 +40,6 @@ export class Axon implements Closable {
   readonly #metrics: AxonMetrics
   readonly #log: Logger
   readonly #stopping = new AbortController()
-  readonly #passages = new WeakMap<FastifyRequest, Passage>()
 
   constructor(options: AxonOptions) {
     const settings = withDefaults(options)
@@ -119,9 +125,14 @@ export class Axon implements Closable {
       },
     })
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
-      done(null, body)
-    })
+    // A property, not a WeakMap: that would keep each request alive until the next full collection.
+    app.decorateRequest('passage', undefined)
+    // JSON by its name, too: what falls to '*' is parsed as a media type each time.
+    app.addContentTypeParser(
+      ['application/json', '*'],
+      { parseAs: 'buffer' },
+      (_request, body, done) => done(null, body),
+    )
     app.post<{ Params: { synapse: string } }>('/:synapse', {
       onRequest: (request, reply, done) => this.#onHead(request, reply, done),
       handler: (request) => this.#onBody(request),
@@ -153,12 +164,12 @@ export class Axon implements Closable {
     const { clock } = this.#settings
     const startedMs = clock.monotonic()
     const passage = new Passage(route, request.raw, reply, () => clock.monotonic() - startedMs)
-    this.#passages.set(request, passage)
+    request.passage = passage
     this.#pipeline.head(passage, done)
   }
 
   async #onBody(request: FastifyRequest): Promise<void> {
-    const passage = this.#passages.get(request)
+    const { passage } = request
     const body = request.body instanceof Uint8Array ? request.body : NO_BYTES
     if (passage !== undefined) await this.#pipeline.body(passage, body)
   }

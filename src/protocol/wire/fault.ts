@@ -63,8 +63,11 @@ export const notVerified = (code: FaultCode, text: string): WireFault =>
 /** With the braces around it a refusal's body stays within 200 bytes. */
 export const FAULT_MESSAGE_MAX_BYTES = 180
 
+const SAFE = /^[\x20\x21\x23-\x5b\x5d-\x7e]{0,180}$/
+
 /** Text that may stand in a header and in JSON as it is: printable ASCII, cut to 180 bytes. */
 export function headerSafe(text: string): string {
+  if (SAFE.test(text)) return text
   return text
     .slice(0, FAULT_MESSAGE_MAX_BYTES)
     .replaceAll('"', "'")

@@ -10,7 +10,8 @@ const SPACE = /[ \t\n\r]*/y
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y
 // C0 controls; JSON allows DEL and C1.
 const CONTROL = /[^\P{Cc}\x7f-\x9f]/u
-const PLAIN = /^[\x20-\x7e]*$/
+/** Nothing in it has to be unescaped or looked at twice. */
+const PLAIN = /^[\x20-\x5b\x5d-\x7e]*$/
 const LONE_SURROGATE = /\p{Cs}/u
 /** Python refuses longer ints too; without a limit their conversion is quadratic. */
 const MAX_INT_DIGITS = 4300
@@ -37,12 +38,15 @@ export function readJson(text: string, options: ReadJsonOptions = {}): PyValue {
 class Reader {
   readonly #text: string
   readonly #maxDepth: number
+  /** The whole text is plain, as most are: no string in it needs a look of its own. */
+  readonly #plain: boolean
   #at = 0
   #depth = 0
 
   constructor(text: string, maxDepth: number) {
     this.#text = text
     this.#maxDepth = maxDepth
+    this.#plain = PLAIN.test(text)
   }
 
   document(): PyValue {
@@ -114,10 +118,14 @@ class Reader {
     const text = this.#text
     const start = this.#at + 1
     let end = text.indexOf('"', start)
+    if (this.#plain && end !== -1) {
+      this.#at = end + 1
+      return text.slice(start, end)
+    }
     while (end !== -1 && this.#isEscaped(start, end)) end = text.indexOf('"', end + 1)
     if (end === -1) throw this.#fault('a string does not end')
     const body = text.slice(start, end)
-    if (PLAIN.test(body) && !body.includes('\\')) {
+    if (PLAIN.test(body)) {
       this.#at = end + 1
       return body
     }
