@@ -276,7 +276,7 @@ function legacyInput(claim: LegacyClaim, receiver: string) {
   return {
     scheme: 'sr25519' as const,
     message: Buffer.from(legacyMessage({ nonce, sender: hotkey, receiver, uuid, bodyHash })),
-    signature: Uint8Array.from(Buffer.from(signature.slice(2), 'hex')),
+    signature: new Uint8Array(Buffer.from(signature.slice(2), 'hex')),
   }
 }
 

@@ -55,7 +55,7 @@ export function parseBtauthHeaders(headers: HeaderBag): Verdict<BtauthHeaders> {
     receiver: typeof receiver === 'string' || receiver === undefined ? receiver : receiver.join(),
     nonce: BigInt(nonce),
     scheme: crypto,
-    signature: Uint8Array.from(Buffer.from(signature.slice(2), 'hex')),
+    signature: new Uint8Array(Buffer.from(signature.slice(2), 'hex')),
   })
 }
 

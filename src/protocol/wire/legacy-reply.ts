@@ -2,12 +2,12 @@ import { ProtocolError } from '../errors.js'
 import type { AnySynapse, ResponseInput, ResponseOf } from '../synapse.js'
 import { faultBody, headerSafe, type WireFault } from './fault.js'
 import { bodyHash } from './hash.js'
-import { writeMembers } from './json.js'
+import { quote, writeMembers } from './json.js'
 import type { LegacyHeaders } from './legacy.js'
 import { firstProblem, type ReceivedRequest, sentFields } from './legacy-request.js'
 import { floatRepr, type PyDict } from './python.js'
 
-/** A handler's answer, parsed and serialised. */
+/** A handler's answer, parsed and ready to be serialised. */
 export interface PreparedReply<D extends AnySynapse = AnySynapse> {
   readonly definition: D
   readonly response: ResponseOf<D>
@@ -19,8 +19,8 @@ export interface PreparedReply<D extends AnySynapse = AnySynapse> {
 }
 
 /**
- * Parses and serialises what a handler returned.
- * @throws ProtocolError PROTOCOL_REPLY_INVALID, PROTOCOL_VALUE_UNSERIALISABLE
+ * Parses what a handler returned; reading its members serialises it.
+ * @throws ProtocolError PROTOCOL_REPLY_INVALID; PROTOCOL_VALUE_UNSERIALISABLE also when members are read
  */
 export function prepareReply<D extends AnySynapse>(
   received: ReceivedRequest<D>,
@@ -41,8 +41,13 @@ export function prepareReply<D extends AnySynapse>(
   return {
     definition,
     response: parsed.data as ResponseOf<D>,
-    members: writeMembers(sentFields(definition, values, fields)),
-    responseMembers: writeMembers(sentFields(definition, parsed.data, own)),
+    // Each protocol reads one of the two.
+    get members() {
+      return writeMembers(sentFields(definition, values, fields))
+    },
+    get responseMembers() {
+      return writeMembers(sentFields(definition, parsed.data, own))
+    },
     bodyHash: bodyHash(definition.requiredHashFields, fields),
   }
 }
@@ -67,8 +72,7 @@ export interface WireReply {
   readonly body: string
 }
 
-const text = (value: string | undefined): string =>
-  value === undefined ? 'null' : JSON.stringify(value)
+const text = (value: string | undefined): string => (value === undefined ? 'null' : quote(value))
 const number = (value: number | bigint | undefined): string =>
   value === undefined || Number.isNaN(value) ? 'null' : String(value)
 
@@ -90,6 +94,7 @@ export function legacyReply(prepared: PreparedReply, options: LegacyReplyOptions
   const message = headerSafe(options.message ?? 'Success')
   const timeout = timeoutText(request)
   const processTime = floatRepr(options.processTimeS)
+  const { members } = prepared
   const body =
     `{"name":"${name}","timeout":${timeout},"total_size":0,"header_size":0,` +
     `"dendrite":{"status_code":null,"status_message":null,"process_time":null,` +
@@ -99,7 +104,7 @@ export function legacyReply(prepared: PreparedReply, options: LegacyReplyOptions
     `"axon":{"status_code":${status},"status_message":${text(message)},` +
     `"process_time":${processTime},"ip":${text(receiver.ip)},"port":${number(receiver.port)},` +
     `"version":null,"nonce":null,"uuid":null,"hotkey":${text(ownHotkey)},"signature":null},` +
-    `"computed_body_hash":""${prepared.members === '' ? '' : `,${prepared.members}`}}`
+    `"computed_body_hash":""${members === '' ? '' : `,${members}`}}`
   const headers = replyHeaders(name, options, status, message, processTime)
   headers.push('computed_body_hash', prepared.bodyHash, 'content-type', 'application/json')
   return { status, headers, body }

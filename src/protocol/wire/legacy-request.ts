@@ -3,7 +3,7 @@ import { ProtocolError } from '../errors.js'
 import type { AnySynapse, RequestInput, RequestOf } from '../synapse.js'
 import { accept, fault, refuse, type Verdict, type WireFault } from './fault.js'
 import { bodyHash } from './hash.js'
-import { readJson, writeJson, writeMembers } from './json.js'
+import { quote, readJson, writeJson, writeMembers } from './json.js'
 import { floatRepr, isPyDict, isPyList, type PyDict, PyFloat, type PyValue } from './python.js'
 
 /** A request without sender and receiver: prepared once, sent to any number of neurons. */
@@ -83,10 +83,10 @@ export function sentFields(
   value: Readonly<Record<string, unknown>>,
   fields: PyDict,
 ): PyDict {
-  const out = new Map(fields)
+  const out = new Map<string, PyValue>()
   for (const [field, item] of fields) {
     const absent = item === null && value[field] === undefined
-    if (absent && !definition.requiredHashFields.includes(field)) out.delete(field)
+    if (!absent || definition.requiredHashFields.includes(field)) out.set(field, item)
   }
   return out
 }
@@ -107,8 +107,6 @@ function emptyOf(value: PyValue): PyValue {
   return isPyList(value) ? [] : new Map()
 }
 
-const text = (value: string): string => JSON.stringify(value)
-
 /** Header names and values, flat, and the body, as the Python dendrite sends them. */
 export function legacyRequest(
   prepared: PreparedRequest,
@@ -120,11 +118,11 @@ export function legacyRequest(
   const body =
     `{"name":"${name}","timeout":${timeout},"total_size":0,"header_size":0,` +
     `"dendrite":{"status_code":null,"status_message":null,"process_time":null,` +
-    `"ip":${text(sender.ip)},"port":null,"version":${sender.version},"nonce":${sender.nonce},` +
-    `"uuid":${text(sender.uuid)},"hotkey":${text(sender.hotkey)},"signature":${text(sender.signature)}},` +
+    `"ip":${quote(sender.ip)},"port":null,"version":${sender.version},"nonce":${sender.nonce},` +
+    `"uuid":${quote(sender.uuid)},"hotkey":${quote(sender.hotkey)},"signature":${quote(sender.signature)}},` +
     `"axon":{"status_code":null,"status_message":null,"process_time":null,` +
-    `"ip":${text(receiver.ip)},"port":${receiver.port},"version":null,"nonce":null,"uuid":null,` +
-    `"hotkey":${text(receiver.hotkey)},"signature":null},"computed_body_hash":""` +
+    `"ip":${quote(receiver.ip)},"port":${receiver.port},"version":null,"nonce":null,"uuid":null,` +
+    `"hotkey":${quote(receiver.hotkey)},"signature":null},"computed_body_hash":""` +
     `${prepared.members === '' ? '' : `,${prepared.members}`}}`
   const headers = [
     ['name', name],
