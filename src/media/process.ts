@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { Readable, Writable } from 'node:stream'
-import { deadline } from '../lib/clock.js'
+import { Deadline, deadline } from '../lib/clock.js'
 import { childEnv } from '../lib/env.js'
 import { must } from '../lib/errors.js'
 import { MediaError } from './errors.js'
@@ -105,17 +105,17 @@ export function startProcess(
   }
 
   let timedOut = false
-  const timeout = options.timeoutMs === undefined ? undefined : deadline(options.timeoutMs)
+  const timeout = options.timeoutMs === undefined ? undefined : new Deadline(options.timeoutMs)
   const onTimeout = () => {
     timedOut = true
     stop()
   }
-  timeout?.addEventListener('abort', onTimeout, { once: true })
+  timeout?.signal.addEventListener('abort', onTimeout, { once: true })
   options.signal?.addEventListener('abort', stop, { once: true })
 
   const done = new Promise<void>((resolve, reject) => {
     const settle = (error: unknown) => {
-      timeout?.removeEventListener('abort', onTimeout)
+      timeout?.[Symbol.dispose]()
       options.signal?.removeEventListener('abort', stop)
       if (error === undefined) resolve()
       else reject(error)

@@ -30,18 +30,6 @@ const idle = new Worker(
 /** Time beyond the timer's own interval, in milliseconds. */
 const lagMs = (ns: number) => Math.max(0, ns / 1e6 - RESOLUTION_MS)
 
-/** Slope of a line through equidistant values. */
-function slope(values: readonly number[]): number {
-  const middle = (values.length - 1) / 2
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  let [above, below] = [0, 0]
-  for (const [i, value] of values.entries()) {
-    above += (i - middle) * (value - mean)
-    below += (i - middle) ** 2
-  }
-  return above / below
-}
-
 const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
 
 const { dir, remove } = await scratch()
@@ -79,11 +67,12 @@ try {
     `lag of the event loop: p99 ${own.p99.toFixed(1)} ms, longest ${own.max.toFixed(1)} ms; ` +
       `of an idle thread in the same run: p99 ${lagMs(idleP99).toFixed(1)} ms, longest ${lagMs(idleMax).toFixed(1)} ms`,
   )
-  const quarter = Math.max(1, Math.floor(rss.length / 4))
+  const half = Math.ceil(rss.length / 2)
   const mean = (part: readonly number[]) => part.reduce((sum, v) => sum + v, 0) / part.length
+  const [first, second] = [mean(rss.slice(0, half)), mean(rss.slice(-half))]
   console.log(
-    `memory: ${megabytes(mean(rss.slice(0, quarter)))} MiB in the first quarter, ` +
-      `${megabytes(mean(rss.slice(-quarter)))} MiB in the last, slope ${megabytes(slope(rss) * 100)} MiB per 100 rounds`,
+    `memory: ${megabytes(first)} MiB in the first half, ${megabytes(second)} MiB in the second, ` +
+      `${(second / first).toFixed(3)} of it; most ${megabytes(Math.max(...rss))} MiB`,
   )
 } finally {
   crowd.disconnect()

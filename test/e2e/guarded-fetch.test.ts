@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { getEventListeners, once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import {
   FetchError,
@@ -293,6 +295,26 @@ describe('guarded fetch against a canary listener', () => {
     const run = local.fetch(`${origin}/`, { signal: controller.signal })
     controller.abort()
     await assert.rejects(run, { name: 'AbortError' })
+  })
+
+  it('leaves nothing on its caller once it is over, however it ended', async () => {
+    const { signal } = new AbortController()
+    const ways: Record<string, RequestListener> = {
+      whole: (_request, response) => response.end('whole'),
+      refused: (_request, response) => response.writeHead(403).end('no'),
+      broken: (_request, response) => response.destroy(),
+    }
+    for (const [way, listener] of Object.entries(ways)) {
+      reply(listener)
+      await local.download(`${origin}/`, join(dir, `over-${way}`), { signal }).catch(() => {})
+      // A body that nobody reads closes after its fetch has failed.
+      await turn()
+      assert.equal(getEventListeners(signal, 'abort').length, 0, way)
+    }
+    reply((_request, response) => response.end('unread'))
+    const { body } = await local.fetch(`${origin}/`, { signal })
+    await once(body.destroy(), 'close')
+    assert.equal(getEventListeners(signal, 'abort').length, 0, 'unread')
   })
 
   it('survives a server that hangs up while its body is read slowly', async () => {

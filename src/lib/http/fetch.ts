@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { deadline } from '../clock.js'
+import { Deadline } from '../clock.js'
 import { must, SubnetError } from '../errors.js'
 import { literalAddress, parseGuardedUrl, requirePublicAddress, type UrlRules } from './address.js'
 import { FetchError } from './errors.js'
@@ -107,21 +107,26 @@ export class GuardedFetcher {
    */
   async fetch(target: string, options: FetchOptions = {}): Promise<FetchedResponse> {
     const timeoutMs = options.timeoutMs ?? 60_000
-    const signal = deadline(timeoutMs, options.signal)
+    const within = new Deadline(timeoutMs, options.signal)
+    try {
+      const { url, response } = await this.#follow(target, options, within.signal, timeoutMs)
+      const rules = { ...options, rateWindowMs: this.#rateWindowMs }
+      return finish(url, response, rules, within, timeoutMs)
+    } catch (error) {
+      within[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  /** The response at the end of the redirects. */
+  async #follow(target: string, options: FetchOptions, signal: AbortSignal, timeoutMs: number) {
     let url = parseGuardedUrl(target, this.#rules)
     let headers = options.headers ?? {}
     for (let hops = 0; ; hops += 1) {
       const response = await this.#send(url, { ...options, headers }, signal, timeoutMs)
       const location = response.headers['location']
-      if (!REDIRECTS.has(response.statusCode ?? 0) || typeof location !== 'string') {
-        return finish(
-          url,
-          response,
-          { ...options, rateWindowMs: this.#rateWindowMs },
-          signal,
-          timeoutMs,
-        )
-      }
+      if (!REDIRECTS.has(response.statusCode ?? 0) || typeof location !== 'string')
+        return { url, response }
       response.on('error', () => {}).destroy()
       const repeatable =
         options.method === undefined || options.method === 'GET' || options.method === 'HEAD'
@@ -254,18 +259,21 @@ function finish(
   url: URL,
   response: IncomingMessage,
   options: BodyOptions,
-  signal: AbortSignal,
+  within: Deadline,
   timeoutMs: number,
 ): FetchedResponse {
   const headers: Record<string, string> = {}
   for (const [name, value] of Object.entries(response.headers)) {
     if (value !== undefined) headers[name] = Array.isArray(value) ? must(value.at(-1), name) : value
   }
-  const body = Readable.from(guardBody(url, response, headers, options, signal, timeoutMs), {
+  const body = Readable.from(guardBody(url, response, headers, options, within.signal, timeoutMs), {
     objectMode: false,
   })
-  // A body that is destroyed before it is read never starts the generator that would end the response.
-  body.once('close', () => response.on('error', () => {}).destroy())
+  body.once('close', () => {
+    // A body that is destroyed before it is read never starts the generator that would end the response.
+    response.on('error', () => {}).destroy()
+    within[Symbol.dispose]()
+  })
   return { status: response.statusCode ?? 0, headers, url: url.href, body }
 }
 
