@@ -749,7 +749,7 @@ export const SETTINGS = {
     schema: int({ min: 10, max: 10_000 }),
     default: '100',
     for: ['validator'],
-    help: 'Scores of each miner and kind that count; older ones are forgotten.',
+    help: 'Scores of each miner and kind that averages, success rates and reports are made of.',
   }),
   'weights.half_life_hours': setting({
     schema: number({ min: 0.1, max: 8760 }),

@@ -10,13 +10,19 @@ const BLOCK_MS = 12_000
 /** Ledger time of a block. */
 export const blockTimeMs = (block: number): number => block * BLOCK_MS
 
+/** A running score holds less than 1e-12 of what came before its last 100 scores. */
+const RUNNING_ROWS = 100
+
 /** The ledger of committed scores, rebuilt from the database at start and kept in step after. */
 export class LedgerState {
   readonly #rules: LedgerRules
+  readonly #replayRows: number
   #ledger: Ledger = EMPTY_LEDGER
 
-  constructor(rules: LedgerRules) {
+  /** `minTasks`: scores that a miner needs before it is paid, which must be counted again as well. */
+  constructor(rules: LedgerRules, minTasks = 1) {
     this.#rules = rules
+    this.#replayRows = Math.max(rules.keepRows, RUNNING_ROWS, minTasks)
   }
 
   get current(): Ledger {
@@ -25,7 +31,7 @@ export class LedgerState {
 
   /** Replays what the database holds, oldest first: running scores depend on the order. */
   async load(rounds: RoundStore, netuid: number): Promise<void> {
-    const rows = await rounds.history(netuid, this.#rules.keepRows)
+    const rows = await rounds.history(netuid, this.#replayRows)
     for (const row of rows.reverse()) this.#record(row.roundId, row.block, row)
   }
 

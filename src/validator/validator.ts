@@ -102,7 +102,7 @@ export async function startValidator(
     log.warn({ event: 'state.recovered', voided, recovered }, 'put right what a crash had left')
   }
   const rules = ledgerRules(config)
-  const ledger = new LedgerState(rules)
+  const ledger = new LedgerState(rules, config['weights.min_tasks'])
   await ledger.load(rounds, netuid)
 
   const weightLedger = new DatabaseWeightLedger(db)

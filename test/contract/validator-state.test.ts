@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { sql } from 'kysely'
+import { LEDGER_RULES } from '#src/scoring/ledger.js'
 import { ValidatorError } from '#src/validator/errors.js'
+import { LedgerState } from '#src/validator/ledger-state.js'
 import { reasonsOf, statusReport } from '#src/validator/report.js'
 import { EmissionStore } from '#src/validator/state/emissions.js'
 import { holderName } from '#src/validator/state/holder.js'
@@ -92,6 +94,20 @@ function suite(name: string, location: () => string): void {
       )
       assert.equal(history.filter((row) => row.hotkey === 'b').length, 3)
       assert.deepEqual(await rounds.history(99, 3), [])
+    })
+
+    it('brings back a running score whole, however few rows averages are made of', async () => {
+      const rules = { ...LEDGER_RULES, keepRows: 10 }
+      const running = new LedgerState(rules)
+      for (let i = 0; i < 40; i += 1) {
+        const rows = [scored('a', (i % 7) / 7)]
+        await rounds.open({ ...round(`r${i}`), block: 100 * i })
+        await rounds.commit(`r${i}`, rows)
+        running.add(`r${i}`, 100 * i, rows)
+      }
+      const restarted = new LedgerState(rules)
+      await restarted.load(rounds, 85)
+      assert.deepEqual(restarted.current, running.current)
     })
 
     it('never counts a fault of ours', async () => {
