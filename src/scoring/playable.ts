@@ -21,9 +21,43 @@ export async function checkPlayable(
   tools: MediaTools,
   signal: AbortSignal,
 ): Promise<Playable> {
-  const refuse = (reason: string): Playable => ({ ok: false, reason, durationSeconds: undefined })
+  const dir = await mkdtemp(join(dirname(path), 'package-'))
   try {
-    if (await isPackage(path)) return await checkPackage(path, tools, signal)
+    const { path: _, ...playable } = await findPlayable(path, dir, tools, signal)
+    return playable
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
+/** The file itself, or the first file of a package, that a player would show; unpacks into `dir`. */
+export async function findPlayable(
+  path: string,
+  dir: string,
+  tools: MediaTools,
+  signal: AbortSignal,
+): Promise<Playable & { readonly path: string }> {
+  try {
+    const files = (await isPackage(path))
+      ? (await readPackage(path, dir, { signal })).files
+      : [{ path }]
+    const seen: (Playable & { readonly path: string })[] = []
+    for (const file of files) {
+      const found = { path: file.path, ...(await checkVideo(file.path, tools, signal)) }
+      if (found.ok) return found
+      seen.push(found)
+    }
+    return seen[0] ?? { path, ...refuse('an empty package') }
+  } catch (error) {
+    if (error instanceof MediaError && !signal.aborted) return { path, ...refuse(error.message) }
+    throw error
+  }
+}
+
+const refuse = (reason: string): Playable => ({ ok: false, reason, durationSeconds: undefined })
+
+async function checkVideo(path: string, tools: MediaTools, signal: AbortSignal): Promise<Playable> {
+  try {
     const info = await probe(path, { ...tools, signal })
     if (info.video === undefined) return refuse('the file has no video stream')
     const frames = await decodedFrameCount(path, { ...tools, signal })
@@ -35,24 +69,5 @@ export async function checkPlayable(
   } catch (error) {
     if (error instanceof MediaError && !signal.aborted) return refuse(error.message)
     throw error
-  }
-}
-
-async function checkPackage(
-  path: string,
-  tools: MediaTools,
-  signal: AbortSignal,
-): Promise<Playable> {
-  const dir = await mkdtemp(join(dirname(path), 'package-'))
-  try {
-    const { files } = await readPackage(path, dir, { signal })
-    const checked: Playable[] = []
-    for (const file of files) checked.push(await checkPlayable(file.path, tools, signal))
-    return (
-      checked.find(({ ok }) => ok) ??
-      checked[0] ?? { ok: false, reason: 'an empty package', durationSeconds: undefined }
-    )
-  } finally {
-    await rm(dir, { recursive: true, force: true })
   }
 }

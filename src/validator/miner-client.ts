@@ -82,7 +82,7 @@ export class DendriteMinerClient implements MinerClient {
     return { ok: true, url, latencyMs }
   }
 
-  /** The result lies in our own store, so its URL is ours. */
+  /** The result lies in our own store: its video is taken out of the package, and its URL is ours. */
   async #generate(
     miner: MinerTarget,
     { roundId, workflow }: Extract<MinerTask, { kind: 'generation' }>,
@@ -96,11 +96,14 @@ export class DendriteMinerClient implements MinerClient {
       const reason = readiness === 'full' ? 'the miner has no room' : 'the miner has no ComfyUI'
       return { ok: false, outcome: 'refused', latencyMs, reason }
     }
-    const request = { taskId: opaqueId(roundId), workflow, fileName: 'result.mp4' }
+    const request = { taskId: opaqueId(roundId), workflow }
     const answer = await generation.generate(miner, request, options)
     if (!answer.ok) return answer
-    const url = await generation.url(answer.key, RESULT_EXPIRY_S)
-    return { ok: true, url, latencyMs: answer.latencyMs }
+    const { latencyMs } = answer
+    const key = await generation.video(answer.key, options.signal)
+    if (key === undefined)
+      return { ok: false, outcome: 'bad_media', latencyMs, reason: 'the result holds no video' }
+    return { ok: true, url: await generation.url(key, RESULT_EXPIRY_S), latencyMs }
   }
 
   #send(

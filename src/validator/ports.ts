@@ -20,7 +20,7 @@ export type MinerAnswer =
   | { readonly ok: true; readonly url: string; readonly latencyMs: number }
   | {
       readonly ok: false
-      readonly outcome: 'no_answer' | 'refused' | 'empty_url' | 'infrastructure'
+      readonly outcome: 'no_answer' | 'refused' | 'empty_url' | 'bad_media' | 'infrastructure'
       readonly latencyMs: number
       readonly reason: string
     }

@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import type { Dendrite } from '#src/dendrite/index.js'
 import { SystemClock } from '#src/lib/clock.js'
+import { writePackage } from '#src/media/package/index.js'
 import type { AnySynapse } from '#src/protocol/index.js'
+import { findPlayable } from '#src/scoring/playable.js'
 import { GenerationClient } from '#src/validator/generation/client.js'
+import { DendriteMinerClient } from '#src/validator/miner-client.js'
 import { DirStorage } from '../support/dir-storage.js'
 
+const CLIP = fileURLToPath(
+  new URL('../../../test/fixtures/media/flattitle.ref.mp4', import.meta.url),
+)
 const miner = { hotkey: 'm', uid: 1, ip: '192.0.2.1', port: 8091 }
 const request = { taskId: 't', workflow: { '1': { class_type: 'X', inputs: {} } } }
 const signal = new AbortController().signal
@@ -42,7 +49,10 @@ function clientOf(
   } as unknown as Dendrite
   return new GenerationClient(
     { maxBytes, pollMs: 5 },
-    { dendrite, store, clock: new SystemClock() },
+    {
+      ...{ dendrite, store, clock: new SystemClock() },
+      findVideo: (path, into, until) => findPlayable(path, into, {}, until),
+    },
   )
 }
 
@@ -85,6 +95,52 @@ describe('a generation task at a miner', () => {
     assert.equal(calls.at(-1)?.name, 'TaskCancellation')
     const silent = await clientOf({}).generate(miner, request, { timeoutMs: 60, signal })
     assert.deepEqual([silent.ok, !silent.ok && silent.outcome], [false, 'no_answer'])
+  })
+
+  it('looks the same in a round and for a user, who gets the video of the package alone', async () => {
+    const filename = 'clip_00001.mp4'
+    const entry = { nodeId: '9', key: 'gifs', filename, type: 'output' }
+    const sizeBytes = (await stat(CLIP)).size
+    await writePackage(join(dir, 'p.zip'), [{ ...entry, subfolder: '', path: CLIP, sizeBytes }], {
+      ...{ version: 1, promptId: 'p', renderSeconds: 1, files: [] },
+    })
+    const client = clientOf(
+      {
+        VideoTask: ({ upload_url }) => {
+          void readFile(join(dir, 'p.zip')).then((body) =>
+            fetch(String(upload_url), { method: 'PUT', body }),
+          )
+          return { status_code: 200 }
+        },
+      },
+      10_000_000,
+    )
+    const round = await client.generate(miner, request, { timeoutMs: 10_000, signal })
+    const user = new DendriteMinerClient({} as Dendrite, new SystemClock(), client)
+    const task = { kind: 'generation', roundId: 'a task', workflow: request.workflow } as const
+    const answer = await user.ask(miner, task, { timeoutMs: 10_000, signal })
+    const shapes = calls
+      .filter(({ name }) => name === 'VideoTask')
+      .map(({ request: sent }) => ({
+        ...sent,
+        named: sent['file_name'] === sent['task_id'],
+        upload_url: String(sent['upload_url']).replaceAll(/[0-9a-f]{16,}|\d{10,}/g, 'x'),
+        ...{ task_id: 'id', file_name: 'id' },
+      }))
+    assert.equal(shapes.length, 2)
+    assert.deepEqual(shapes[0], shapes[1])
+    assert.ok(round.ok && answer.ok)
+    const body = Buffer.from(await (await fetch(answer.url)).arrayBuffer())
+    assert.deepEqual(body, await readFile(CLIP))
+    const kept: string[] = []
+    for await (const { key } of store.list('payloads/')) kept.push(extname(key))
+    assert.deepEqual(kept.sort(), ['.mp4', '.zip'], 'of the user only the video is kept')
+  })
+
+  it('is no answer for a user when there is no video in it', async () => {
+    await writeFile(join(dir, 'text'), 'no video')
+    await store.putFile('payloads/generated-y.zip', join(dir, 'text'))
+    assert.equal(await clientOf({}).video('payloads/generated-y.zip', signal), undefined)
   })
 
   it('brings no file that is larger than allowed', async () => {

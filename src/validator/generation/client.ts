@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { extname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Dendrite, Target } from '../../dendrite/index.js'
@@ -20,8 +22,6 @@ export interface GenerationRequest {
   /** What the miner sees of the task. */
   readonly taskId: string
   readonly workflow: Workflow
-  /** A name of a video has the miner send that alone, where a player can show it; else a package. */
-  readonly fileName?: string
 }
 
 /** What became of one request: an object in the validator's store, or a reason. */
@@ -39,6 +39,8 @@ export interface GenerationClientOptions {
   readonly maxBytes: number
   /** How often the store is looked at, in milliseconds. Default 2000, the reference's. */
   readonly pollMs?: number
+  /** Where working files go; the system's temporary folder when absent. */
+  readonly tempDir?: string
 }
 
 export interface GenerationClientModules {
@@ -46,6 +48,12 @@ export interface GenerationClientModules {
   /** The validator's own store, to which miners upload. */
   readonly store: ObjectStore
   readonly clock: Clock
+  /** The part of a result that a player shows; `dir` is for what is unpacked. */
+  readonly findVideo: (
+    path: string,
+    dir: string,
+    signal: AbortSignal,
+  ) => Promise<{ readonly ok: boolean; readonly path: string }>
 }
 
 /** Folder of what miners upload; the same sweep as for challenges deletes what a crash left. */
@@ -66,11 +74,13 @@ export class GenerationClient {
   readonly #modules: GenerationClientModules
   readonly #maxBytes: number
   readonly #pollMs: number
+  readonly #tempDir: string
 
   constructor(options: GenerationClientOptions, modules: GenerationClientModules) {
     this.#modules = modules
     this.#maxBytes = options.maxBytes
     this.#pollMs = options.pollMs ?? 2_000
+    this.#tempDir = options.tempDir ?? tmpdir()
   }
 
   /** Whether a miner can be sent a task now. One that does not say is taken to be ready. */
@@ -94,13 +104,14 @@ export class GenerationClient {
     const { dendrite, store, clock } = this.#modules
     const started = clock.monotonic()
     const latency = () => clock.monotonic() - started
-    const key = `${RESULTS}${randomBytes(24).toString('hex')}.zip`
+    const key = newKey('.zip')
     const sent = await dendrite.call(
       target(miner),
       VideoTask,
       {
         task_id: request.taskId,
-        file_name: request.fileName ?? request.taskId,
+        // A name without the ending of a video asks for a package, of users' tasks and rounds alike.
+        file_name: request.taskId,
         workflow_params: { ...request.workflow },
         upload_url: await store.presignPut(key, Math.ceil(timeoutMs / 1_000) + 60),
       },
@@ -161,6 +172,27 @@ export class GenerationClient {
     }
   }
 
+  /**
+   * Puts the video of a result where it can be played, in place of the result. Returns its key;
+   * undefined where there is none.
+   */
+  async video(key: string, signal: AbortSignal): Promise<string | undefined> {
+    const { store, findVideo } = this.#modules
+    const dir = await mkdtemp(join(this.#tempDir, 'subreel-result-'))
+    try {
+      const path = join(dir, 'result')
+      if (!(await this.fetch(key, path, signal))) return undefined
+      const found = await findVideo(path, dir, signal)
+      if (!found.ok) return undefined
+      const videoKey = newKey(extname(found.path) || '.mp4')
+      await store.putFile(videoKey, found.path, { signal })
+      return videoKey
+    } finally {
+      await this.remove(key).catch(() => {})
+      await rm(dir, { recursive: true, force: true })
+    }
+  }
+
   url(key: string, expiresInSeconds: number): Promise<string> {
     return this.#modules.store.presignGet(key, expiresInSeconds)
   }
@@ -192,6 +224,8 @@ export class GenerationClient {
 }
 
 class TooLarge extends Error {}
+
+const newKey = (ending: string) => `${RESULTS}${randomBytes(24).toString('hex')}${ending}`
 
 function target({ hotkey, ip, port, version }: MinerTarget): Target {
   return { hotkey, ip, port, ...(version === undefined ? {} : { version }) }

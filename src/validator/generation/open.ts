@@ -3,6 +3,7 @@ import type { Corpus } from '../../corpus/index.js'
 import type { DaemonContext } from '../../lib/daemon.js'
 import { createGenerationVerifier } from '../../scoring/generation/index.js'
 import type { DeviceChoice } from '../../scoring/metrics/index.js'
+import { findPlayable } from '../../scoring/playable.js'
 import type { WorkflowStore, WorkflowTemplate } from '../../workflows/index.js'
 import { GenerationDuty } from '../duties/generation.js'
 import type { Duty } from '../duty.js'
@@ -26,11 +27,16 @@ export const generationWorkflows = (config: Config, store: WorkflowStore): Workf
 
 export function openGenerationClient(
   config: Config,
-  modules: GenerationClientModules,
+  modules: Omit<GenerationClientModules, 'findVideo'>,
 ): GenerationClient {
   const maxBytes = config['fetch.max_mb'] * MEGABYTE
   const pollMs = config['generation.poll_seconds'] * 1_000
-  return new GenerationClient({ maxBytes, pollMs }, modules)
+  const tempDir = config['neuron.temp_dir']
+  const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
+  return new GenerationClient(
+    { maxBytes, pollMs, ...(tempDir === undefined ? {} : { tempDir }) },
+    { ...modules, findVideo: (path, dir, signal) => findPlayable(path, dir, tools, signal) },
+  )
 }
 
 export interface OpenGenerationModules {
