@@ -598,6 +598,12 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'A round opens at every block that is a multiple of this.',
   }),
+  'validator.round_delay_seconds': setting({
+    schema: number({ min: 0, max: 86_400 }),
+    default: '300',
+    for: ['validator'],
+    help: 'A round begins at a secret time up to this after its block, and before half of its blocks are over: else users are known by asking at other times.',
+  }),
   'generation.workflows': setting({
     schema: list(),
     default: 'wan21-t2v-480p',
@@ -667,9 +673,15 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'Codecs that compression rounds draw from.',
   }),
+  'validator.as_users': setting({
+    schema: number({ min: 0, max: 1 }),
+    default: '0.25',
+    for: ['validator'],
+    help: 'Share of compression rounds drawn from all that users may choose (every codec, thresholds 70 to 97) instead of those lists: else users are known by their choice.',
+  }),
   'validator.task_types': setting({
     schema: list(),
-    default: 'HD24K,SD2HD,SD24K',
+    default: 'HD24K,SD2HD,SD24K,4K28K',
     for: ['validator'],
     help: 'Task types that upscaling rounds draw from; SD24K scales by four, the others by two.',
   }),

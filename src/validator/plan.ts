@@ -1,6 +1,6 @@
 import type { CorpusClip, Cut, Degradation, Overlay, Variation } from '../corpus/index.js'
 import { pick, type Rng, SeededRng, shuffle } from '../lib/rng.js'
-import type { VideoCodec } from '../scoring/types.js'
+import { VIDEO_CODECS, type VideoCodec } from '../scoring/types.js'
 
 /** Kinds of challenge that a round may hold. */
 export const ROUND_KINDS = ['compression', 'upscaling'] as const
@@ -42,6 +42,8 @@ export interface PlanSettings {
   readonly codecs: readonly VideoCodec[]
   readonly modes: readonly ('CRF' | 'VBR')[]
   readonly bitratesMbps: readonly number[]
+  /** Share of compressions that are drawn from what users may choose instead, 0–1. */
+  readonly asUsers: number
   /** Task type → scale and its share of the draws. */
   readonly taskTypes: readonly {
     readonly name: string
@@ -50,16 +52,18 @@ export interface PlanSettings {
   }[]
 }
 
-/** The reference subnet's draws. */
+/** The reference subnet's draws, and a share of what its users may ask beyond them. */
 export const DEFAULT_PLAN_SETTINGS: PlanSettings = {
   thresholds: [85, 89, 93],
   codecs: ['av1', 'hevc'],
   modes: ['CRF', 'VBR'],
   bitratesMbps: [5, 8, 10],
+  asUsers: 0.25,
   taskTypes: [
-    { name: 'HD24K', scale: 2, weight: 0.4 },
+    { name: 'HD24K', scale: 2, weight: 0.35 },
     { name: 'SD2HD', scale: 2, weight: 0.3 },
     { name: 'SD24K', scale: 4, weight: 0.3 },
+    { name: '4K28K', scale: 2, weight: 0.05 },
   ],
 }
 
@@ -144,7 +148,21 @@ function drawOverlay(rng: Rng, clips: readonly CorpusClip[], seconds: number): O
   }
 }
 
+/** VMAF thresholds that users have a reason to choose: below, nobody watches it; above, nothing is saved. */
+const USERS_THRESHOLDS = { least: 70, most: 97 } as const
+const USERS_MOST_MBPS = 20
+
 function drawCompression(rng: Rng, settings: PlanSettings): RoundTask {
+  if (rng.float() < settings.asUsers) {
+    const { least, most } = USERS_THRESHOLDS
+    return {
+      kind: 'compression',
+      vmafThreshold: least + rng.int(most - least + 1),
+      codec: pick(rng, VIDEO_CODECS),
+      mode: pick(rng, settings.modes),
+      targetBitrateMbps: 1 + rng.int(USERS_MOST_MBPS),
+    }
+  }
   return {
     kind: 'compression',
     vmafThreshold: pick(rng, settings.thresholds),

@@ -47,6 +47,7 @@ export function planSettings(config: Config): PlanSettings {
         throw invalidSetting(`validator.codecs: ${word} is none of ${VIDEO_CODECS.join(', ')}`)
       return codec
     }),
+    asUsers: config['validator.as_users'],
     taskTypes: config['validator.task_types'].map(
       (name) =>
         defaults.taskTypes.find((type) => type.name === name) ?? {

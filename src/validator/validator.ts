@@ -212,10 +212,11 @@ export async function startValidator(
         deadlineMs: config['validator.round_deadline_minutes'] * 60_000,
         kinds: roundKinds(config),
         everyBlocks: config['validator.round_blocks'],
+        delayMs: config['validator.round_delay_seconds'] * 1_000,
         seconds: config['validator.clip_seconds'],
         settings: planSettings(config),
       },
-      { network, miners, corpus, runner: roundsOf(corpus), ledger },
+      { network, miners, corpus, runner: roundsOf(corpus), ledger, clock, rng },
     ),
     ...(await openGeneration(config, context, {
       workflows,

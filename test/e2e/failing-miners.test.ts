@@ -118,6 +118,7 @@ describe('a round of the validator as it ships, among miners that fail', () => {
         ...['--validator.corpus', corpus, '--validator.kinds', 'compression'],
         ...['--validator.clip_seconds', '0.5', '--validator.round_blocks', '5'],
         ...['--validator.thresholds', '85', '--validator.codecs', 'h264'],
+        ...['--validator.as_users', '0', '--validator.round_delay_seconds', '0'],
         ...['--validator.sync_seconds', '1', '--neuron.timeout', '30'],
       ])
     validator = await startValidator()

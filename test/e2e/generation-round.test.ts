@@ -135,6 +135,7 @@ describe('rounds of generation', () => {
       ...['--generation.workflows', 'no-checkpoint', '--generation.poll_seconds', '0.2'],
       ...['--neuron.data_dir', join(dir, 'validator'), '--generation.round_blocks', '100000'],
       ...['--validator.sync_seconds', '1', '--generation.timeout_seconds', '120'],
+      ...['--validator.round_delay_seconds', '0'],
       ...['--neuron.disable_set_weights', '--generation.keep_results'],
       ...['--generation.calibration', calibration],
     ])

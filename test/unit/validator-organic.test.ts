@@ -9,15 +9,17 @@ import { FetchError } from '#src/lib/http/index.js'
 import { silentLog } from '#src/lib/log.js'
 import { createRegistry } from '#src/lib/metrics.js'
 import { SeededRng } from '#src/lib/rng.js'
+import { UPSCALE_TASK_TYPES } from '#src/protocol/index.js'
 import { toBlockNumber, toNetuid, toUid } from '#src/protocol/units.js'
 import { LEDGER_RULES, standingOf } from '#src/scoring/ledger.js'
+import { VIDEO_CODECS } from '#src/scoring/types.js'
 import { OrganicDuty } from '#src/validator/duties/organic.js'
 import { LedgerState } from '#src/validator/ledger-state.js'
 import { createMetrics } from '#src/validator/metrics.js'
 import { Network } from '#src/validator/network.js'
 import { OrganicParams } from '#src/validator/organic/params.js'
 import { OrganicSampler } from '#src/validator/organic/sample.js'
-import { DEFAULT_PLAN_SETTINGS } from '#src/validator/plan.js'
+import { DEFAULT_PLAN_SETTINGS, planRound, ROUND_KINDS } from '#src/validator/plan.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
 import { RoundStore } from '#src/validator/state/rounds.js'
@@ -205,6 +207,28 @@ describe('organic tasks', () => {
       assert.ok(modes.includes(work.mode))
       assert.ok(bitratesMbps.includes(work.targetBitrateMbps))
     }
+  })
+
+  it('may choose no codec, mode or task type that rounds never draw', () => {
+    const asked = new Set<string>()
+    const thresholds = new Set<number>()
+    for (let i = 0; i < 1_500; i += 1) {
+      for (const kind of ROUND_KINDS) {
+        const { task } = planRound({
+          ...{ netuid: 85, kind, block: i, blockHash: `0x${i}`, miners: ['a'], seconds: 2 },
+          clips: [{ id: 'c', durationSeconds: 9, width: 64, height: 64 }],
+          settings: DEFAULT_PLAN_SETTINGS,
+        })
+        if (task.kind === 'upscaling') asked.add(task.taskType)
+        else thresholds.add(task.vmafThreshold) && asked.add(`${task.codec} ${task.mode}`)
+      }
+    }
+    const compressions = VIDEO_CODECS.flatMap((codec) => [`${codec} CRF`, `${codec} VBR`])
+    assert.deepEqual([...asked].sort(), [...compressions, ...UPSCALE_TASK_TYPES].sort())
+    for (let threshold = 70; threshold <= 97; threshold += 1)
+      assert.ok(thresholds.has(threshold), `${threshold}`)
+    const row = { kind: 'upscaling', url: 'https://a.example/in.mp4', taskType: 'ANY' }
+    assert.equal(OrganicParams.safeParse(row).success, false, 'a type that no round has')
   })
 
   it('count for the miner when they are sampled, once', async () => {

@@ -5,13 +5,11 @@ import type { Penalties } from '../generation/penalties.js'
 import { planGeneration } from '../generation/plan.js'
 import type { GenerationRound } from '../generation/round.js'
 import type { LedgerState } from '../ledger-state.js'
-import type { Network } from '../network.js'
 import type { RoundBlock } from '../round-life.js'
 import type { MinerStore } from '../state/miners.js'
-import { RoundDuty, type RoundDutyOptions } from './round-duty.js'
+import { RoundDuty, type RoundDutyModules, type RoundDutyOptions } from './round-duty.js'
 
-export interface GenerationDutyModules {
-  readonly network: Network
+export interface GenerationDutyModules extends RoundDutyModules {
   readonly miners: MinerStore
   readonly workflows: readonly WorkflowTemplate[]
   readonly clips: readonly CorpusClip[]
@@ -26,7 +24,7 @@ export class GenerationDuty extends RoundDuty {
   readonly #modules: GenerationDutyModules
 
   constructor(options: RoundDutyOptions, modules: GenerationDutyModules) {
-    super(options, modules.network)
+    super(options, modules)
     this.#modules = modules
   }
 

@@ -1,12 +1,11 @@
-import { DONE, type DutyResult } from '../duty.js'
+import { DONE, type DutyResult, skipped } from '../duty.js'
 import type { LedgerState } from '../ledger-state.js'
-import type { Network } from '../network.js'
 import { type PlanSettings, planRound, type RoundKind } from '../plan.js'
 import type { ChallengeSource } from '../ports.js'
 import type { RoundRunner } from '../round.js'
 import type { RoundBlock } from '../round-life.js'
 import type { MinerStore } from '../state/miners.js'
-import { RoundDuty, type RoundDutyOptions } from './round-duty.js'
+import { RoundDuty, type RoundDutyModules, type RoundDutyOptions } from './round-duty.js'
 
 /** How a warrant names the kinds of rounds. */
 const WARRANTED: Readonly<Record<RoundKind, string>> = {
@@ -21,8 +20,7 @@ export interface SyntheticOptions extends RoundDutyOptions {
   readonly settings: PlanSettings
 }
 
-export interface SyntheticModules {
-  readonly network: Network
+export interface SyntheticModules extends RoundDutyModules {
   readonly miners: MinerStore
   readonly corpus: ChallengeSource
   readonly runner: RoundRunner
@@ -36,18 +34,21 @@ export class SyntheticDuty extends RoundDuty {
   readonly #modules: SyntheticModules
 
   constructor(options: SyntheticOptions, modules: SyntheticModules) {
-    super(options, modules.network)
+    super(options, modules)
     this.#options = options
     this.#modules = modules
   }
 
   protected async play(at: RoundBlock, signal: AbortSignal): Promise<DutyResult> {
     // Kinds one after the other: judging is the bottleneck, and miners that do both get both in time.
-    for (const kind of this.#options.kinds) await this.#playKind(kind, at, signal)
-    return DONE
+    let played = false
+    for (const kind of this.#options.kinds)
+      if (await this.#playKind(kind, at, signal)) played = true
+    return played ? DONE : skipped('no miner does the work of these rounds, or they were played')
   }
 
-  async #playKind(kind: RoundKind, at: RoundBlock, signal: AbortSignal): Promise<void> {
+  /** Whether there was a round to play. */
+  async #playKind(kind: RoundKind, at: RoundBlock, signal: AbortSignal): Promise<boolean> {
     const { network, miners, corpus, runner, ledger } = this.#modules
     const known = new Map((await miners.active()).map((miner) => [miner.hotkey, miner]))
     // The kind of a miner that was always silent is unknown: upscaling, as the reference assumes.
@@ -58,7 +59,7 @@ export class SyntheticDuty extends RoundDuty {
         const maxSeconds = known.get(miner.hotkey)?.maxLengthSeconds
         return maxSeconds === undefined ? miner : { ...miner, maxSeconds }
       })
-    if (able.length === 0) return
+    if (able.length === 0) return false
     const plan = planRound({
       netuid: network.netuid,
       kind,
@@ -69,6 +70,8 @@ export class SyntheticDuty extends RoundDuty {
       settings: this.#options.settings,
     })
     const result = await runner.play(plan, at, able, signal)
-    if (result.outcome === 'committed') ledger.add(plan.roundId, at.block, result.scores)
+    if (result.outcome !== 'committed') return false
+    ledger.add(plan.roundId, at.block, result.scores)
+    return true
   }
 }

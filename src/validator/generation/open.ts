@@ -55,7 +55,7 @@ export interface OpenGenerationModules {
 /** The duty that plays rounds of generation, and the models and servers that judge them. */
 export async function openGeneration(
   config: Config,
-  { clock, log, registry, resources }: DaemonContext,
+  { clock, rng, log, registry, resources }: DaemonContext,
   modules: OpenGenerationModules,
 ): Promise<Duty[]> {
   const { generated, corpus, network, miners, rounds, ledger } = modules
@@ -100,11 +100,12 @@ export async function openGeneration(
     everyMs: 1_000,
     deadlineMs: config['validator.round_deadline_minutes'] * 60_000,
     everyBlocks: config['generation.round_blocks'] ?? config['validator.round_blocks'],
+    delayMs: config['validator.round_delay_seconds'] * 1_000,
   }
   const { clips } = corpus
   return [
     new GenerationDuty(options, {
-      ...{ network, miners, workflows: generated, clips, round, penalties, ledger },
+      ...{ network, miners, workflows: generated, clips, round, penalties, ledger, clock, rng },
     }),
   ]
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { UPSCALE_TASK_TYPES } from '../../protocol/index.js'
 import { VIDEO_CODECS } from '../../scoring/types.js'
 import { workflowSchema } from '../../workflows/index.js'
 
@@ -16,7 +17,7 @@ export const OrganicParams = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('upscaling'),
     url: z.url(),
-    taskType: z.string().max(32).default('HD24K'),
+    taskType: z.enum(UPSCALE_TASK_TYPES).default('HD24K'),
   }),
   z
     .object({
