@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -145,6 +145,34 @@ describe('the shipped workflows', () => {
         ),
       )
       assert.deepEqual(new WorkflowFirewall({ models }).problems(workflow), [], name)
+    }
+  })
+})
+
+describe('the list of model files', () => {
+  it('has every model that the shipped workflows load, but the one that is marked as not known', async () => {
+    const list = await readFile(join(SHIPPED_WORKFLOWS, 'models.sha256'), 'utf8')
+    const lines = list.trimEnd().split('\n')
+    const hashes = new Map<string, string>()
+    for (const line of lines) {
+      const [, sha256 = '', file = ''] = /^([0-9a-f]{64}) {2}(\w+\/[\w.-]+)$/.exec(line) ?? []
+      assert.notEqual(file, '', line)
+      hashes.set(file.replace(/^\w+\//, ''), sha256)
+    }
+    const docs = await readFile(join(SHIPPED_WORKFLOWS, '..', 'docs', 'models.md'), 'utf8')
+    const firewall = new WorkflowFirewall({ models: 'any' })
+    const store = await WorkflowStore.open(SHIPPED_WORKFLOWS)
+    const loaded = new Set(
+      store.names.flatMap((name) => firewall.needsOf(store.get(name).workflow).models),
+    )
+    assert.deepEqual(
+      [...loaded].filter((model) => !hashes.has(model)),
+      ['wan2.1_t2v_14B_fp8_e4m3fn.safetensors'],
+    )
+    for (const [model, sha256] of hashes) {
+      assert.ok(loaded.has(model), `${model} is loaded by none`)
+      const row = docs.split('\n').find((line) => line.includes(`/${model}\``))
+      assert.ok(row?.includes(sha256), `${model} in docs/models.md`)
     }
   })
 })
