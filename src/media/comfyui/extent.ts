@@ -1,6 +1,6 @@
 import { asLink, type WorkflowNode } from './graph.js'
 import type { WorkflowLimits } from './limits.js'
-import type { NodeRule } from './node-rules.js'
+import type { NodeRule } from './node-rule.js'
 
 /** An upper bound of what a node makes: pixels and frames. */
 export interface Extent {

@@ -4,7 +4,8 @@ import { WorkflowError, type WorkflowProblem, type WorkflowProblemCode } from '.
 import { type Extent, extentOf } from './extent.js'
 import { asLink, isDeeperThan, nodeSchema, type Workflow, type WorkflowNode } from './graph.js'
 import { DEFAULT_LIMITS, type WorkflowLimits } from './limits.js'
-import { type NodeRule, SHIPPED_NODES } from './node-rules.js'
+import type { NodeRule } from './node-rule.js'
+import { SHIPPED_NODES } from './node-rules.js'
 import {
   checkCharacters,
   checkModel,
@@ -40,7 +41,7 @@ const NOTHING: Extent = { width: 0, height: 0, frames: 0 }
 /** Deeper than graph, node, inputs, link is no API format. */
 const MAX_NESTING = 5
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_:-]{0,63}$/
-const CHOICE = /^[A-Za-z0-9][A-Za-z0-9_.+ -]{0,63}$/
+const CHOICE = /^[A-Za-z0-9][A-Za-z0-9_.+() -]{0,63}$/
 /** Seeds of ComfyUI go to 2^64 − 1. */
 const MAX_INTEGER = 2 ** 64
 const MAX_NUMBER = 1e9
@@ -221,6 +222,8 @@ export class WorkflowFirewall {
       case 'denoise':
         // A schedule is made for steps / denoise: the smallest shares would fill any memory.
         return value === 0 || isNumber(value, 0.01, 1) ? undefined : bad('0, or 0.01 to 1')
+      case 'megapixels':
+        return isNumber(value, 0.01, 4) ? undefined : bad('0.01 to 4 megapixels')
       case 'fps':
         return isNumber(value, 0.1, 240) ? undefined : bad('0.1 to 240 frames a second')
       case 'integer':
@@ -300,6 +303,7 @@ export class WorkflowFirewall {
     const extents = this.#extents(nodes, order)
     const lengths = new Map<string, number>()
     const reported = new Set<WorkflowProblemCode>()
+    const schedules = new Map<string, number>()
     let [steps, models, outputs, held] = [0, 0, 0, 0]
     for (const nodeId of order) {
       const node = nodes.get(nodeId)
@@ -308,12 +312,16 @@ export class WorkflowFirewall {
       const length = 1 + Math.max(0, ...sourcesOf(node).map((id) => lengths.get(id) ?? 0))
       lengths.set(nodeId, length)
       const extent = extents.get(nodeId) ?? NOTHING
+      // Steps are taken where a schedule is used, as often as it is used.
+      let taken = Math.max(0, ...sourcesOf(node).map((id) => schedules.get(id) ?? 0))
       for (const [input, kind] of Object.entries(rule?.inputs ?? {})) {
         const value = Object.hasOwn(node.inputs, input) ? node.inputs[input] : undefined
         const plain = kind.replace('?', '')
-        if (plain === 'steps' && isInteger(value, 1)) steps += value
+        if (plain === 'steps' && isInteger(value, 1)) taken += value
         if (plain === 'model' && value !== undefined) models += 1
       }
+      if (rule?.outputs.includes('SIGMAS') === true) schedules.set(nodeId, taken)
+      else steps += taken
       if (rule?.saves === true) outputs += 1
       const pixels = extent.width * extent.height * extent.frames
       if (rule?.outputs.includes('IMAGE') === true) held += pixels

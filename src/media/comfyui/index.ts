@@ -6,7 +6,8 @@ export type { Link, Workflow, WorkflowNode } from './graph.js'
 export { type FetchedInputs, fetchInputs } from './inputs.js'
 export { DEFAULT_LIMITS, type WorkflowLimits } from './limits.js'
 export { type Missing, type MissingModel, type MissingNode, missingFrom } from './missing.js'
-export { type InputKind, type NodeRule, SHIPPED_NODES } from './node-rules.js'
+export type { InputKind, NodeRule } from './node-rule.js'
+export { SHIPPED_NODES } from './node-rules.js'
 export {
   DEFAULT_COMFY_SERVER,
   type OpenComfyOptions,

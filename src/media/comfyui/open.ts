@@ -7,7 +7,7 @@ import type { Registry } from '../../lib/metrics.js'
 import type { Secret } from '../../lib/secret.js'
 import { ComfyError } from './errors.js'
 import { WorkflowFirewall } from './firewall.js'
-import type { NodeRule } from './node-rules.js'
+import type { NodeRule } from './node-rule.js'
 import { ComfyPool, type ComfyWarmUp } from './pool.js'
 import { parseComfyServers } from './server.js'
 

@@ -460,7 +460,121 @@ const honest: readonly (readonly [name: string, workflow: Draft])[] = [
   ],
 ]
 
+/** The sampler taken apart, as newer templates have it; `samplers` of them share one schedule. */
+function custom(steps: number, samplers = 1): Draft {
+  let result = withoutNodes(t2v(), '3')
+  result = withNode(result, 'k', 'KSamplerSelect', { sampler_name: 'euler' })
+  result = withNode(result, 'n', 'RandomNoise', { noise_seed: 7 })
+  const guider = { model: ['48', 0], positive: ['6', 0], negative: ['7', 0], cfg: 5 }
+  result = withNode(result, 'g', 'CFGGuider', guider)
+  const schedule = { model: ['48', 0], scheduler: 'simple', steps, denoise: 1 }
+  result = withNode(result, 's', 'BasicScheduler', schedule)
+  const parts = { noise: ['n', 0], guider: ['g', 0], sampler: ['k', 0], sigmas: ['s', 0] }
+  let last = '40'
+  for (let i = 0; i < samplers; i += 1) {
+    result = withNode(result, `c${i}`, 'SamplerCustomAdvanced', {
+      ...parts,
+      latent_image: [last, 0],
+    })
+    last = `c${i}`
+  }
+  return withInputs(result, '8', { samples: [last, 0] })
+}
+const control = { positive: ['6', 0], negative: ['7', 0], vae: ['39', 0] }
+const vace = withInputs(
+  withNode(
+    withNode(t2v(), 'v', 'WanVaceToVideo', {
+      ...{ ...control, width: 832, height: 480, length: 81, batch_size: 1, strength: 1 },
+      reference_image: ['i', 0],
+    }),
+    'i',
+    'LoadImage',
+    { image: 'who.png' },
+  ),
+  '3',
+  { positive: ['v', 0], negative: ['v', 1], latent_image: ['v', 2] },
+)
+
+/** From the public templates of other models than WAN 2.1's text and image to video. */
+const others: readonly (readonly [name: string, workflow: Draft])[] = [
+  ['a sampler taken apart', custom(30)],
+  ['three samplers on one schedule', custom(30, 3)],
+  ['WAN 2.1 VACE', vace],
+  [
+    'WAN 2.1 VACE, trimmed',
+    withInputs(
+      withNode(vace, 't', 'TrimVideoLatent', { samples: ['3', 0], trim_amount: ['v', 3] }),
+      '8',
+      { samples: ['t', 0] },
+    ),
+  ],
+  [
+    'WAN 2.2 image to video, 5B',
+    withNode(
+      withNode(t2v(), 'i', 'LoadImage', { image: 'who.png' }),
+      '40',
+      'Wan22ImageToVideoLatent',
+      {
+        ...{ vae: ['39', 0], width: 1280, height: 704, length: 121, batch_size: 1 },
+        start_image: ['i', 0],
+      },
+    ),
+  ],
+  [
+    'LTX-Video',
+    withNode(custom(30), '40', 'EmptyLTXVLatentVideo', {
+      width: 768,
+      height: 512,
+      length: 97,
+      batch_size: 1,
+    }),
+  ],
+  [
+    'Flux',
+    withInputs(
+      withNode(
+        withNode(custom(20), '38', 'DualCLIPLoader', {
+          ...{ clip_name1: MODELS[2], clip_name2: MODELS[2], type: 'flux', device: 'default' },
+        }),
+        'f',
+        'FluxGuidance',
+        { conditioning: ['6', 0], guidance: 3.5 },
+      ),
+      'g',
+      { positive: ['f', 0] },
+    ),
+  ],
+  ['a preview beside the result', saving('PreviewImage', {})],
+  [
+    'a large image made bearable',
+    effect('ImageScaleToTotalPixels', {
+      image: ['1', 0],
+      upscale_method: 'lanczos',
+      megapixels: 1,
+    }),
+  ],
+]
+
 describe('workflow firewall', () => {
+  it('passes workflows of other models', () => {
+    for (const [name, workflow] of others) {
+      assert.deepEqual(firewall().problems(workflow), [], name)
+    }
+  })
+
+  it('counts the steps of a schedule as often as it is used', () => {
+    const codes = (draft: Draft) =>
+      firewall()
+        .problems(draft)
+        .map((problem) => problem.code)
+    assert.deepEqual(codes(custom(101)), ['WORKFLOW_STEPS_EXCEEDED'])
+    assert.deepEqual(codes(custom(30, 4)), ['WORKFLOW_STEPS_EXCEEDED'])
+    const unused = withNode(t2v(), 's', 'LTXVScheduler', {
+      ...{ steps: 90, max_shift: 2.05, base_shift: 0.95, stretch: true, terminal: 0.1 },
+    })
+    assert.deepEqual(codes(unused), [])
+  })
+
   it('refuses every hostile workflow, for its own reason', () => {
     assert.ok(hostile.length >= 60)
     for (const [name, code, workflow] of hostile) {
