@@ -50,12 +50,12 @@ export async function makeClip(path: string, options: ClipOptions): Promise<stri
 }
 
 /** A clip of two scenes of `frames` each, one flat and one busy, with a cut between, and sound. */
-export async function twoScenes(folder: string, frames = 12): Promise<string> {
+export async function twoScenes(folder: string, frames = 12, fps = 25): Promise<string> {
   const path = join(folder, 'in.mp4')
   await ffmpeg(
-    ...['-f', 'lavfi', '-i', `color=c=0x203040:size=160x96:rate=25:duration=${frames / 25}`],
-    ...['-f', 'lavfi', '-i', 'mandelbrot=size=160x96:rate=25'],
-    ...['-f', 'lavfi', '-i', `sine=frequency=440:duration=${(2 * frames) / 25}`],
+    ...['-f', 'lavfi', '-i', `color=c=0x203040:size=160x96:rate=${fps}:duration=${frames / fps}`],
+    ...['-f', 'lavfi', '-i', `mandelbrot=size=160x96:rate=${fps}`],
+    ...['-f', 'lavfi', '-i', `sine=frequency=440:duration=${(2 * frames) / fps}`],
     ...['-filter_complex', '[0:v]noise=alls=6:allf=t[a];[a][1:v]concat[v]'],
     ...['-map', '[v]', '-map', '2:a', '-frames:v', `${2 * frames}`, '-pix_fmt', 'yuv420p'],
     ...['-c:v', 'libx264', '-preset', 'ultrafast', '-crf', '8', '-c:a', 'aac', path],

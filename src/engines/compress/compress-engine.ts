@@ -1,6 +1,6 @@
 import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Clock, SystemClock } from '../../lib/clock.js'
+import { type Clock, Deadline, SystemClock } from '../../lib/clock.js'
 import { sha256OfFile } from '../../lib/hash.js'
 import { type MediaTools, probeVideo, type VideoStreamInfo } from '../../media/index.js'
 import { mux } from '../mux.js'
@@ -17,7 +17,7 @@ import { chunkRanges, cutSample, sampleWindows } from './pieces.js'
 import { capKbpsOf, firstEffort, objectiveOf, sizeCap } from './plan.js'
 import { type CrfModel, featuresOf, loadCrfModel, negAt, predictStart } from './predict.js'
 import { findScenes } from './scenes.js'
-import { crfAfter, type SearchGoal, slopeOf } from './search.js'
+import { crfAfter, type SearchGoal, slopeOf, snapDown } from './search.js'
 import { checkSource, type Source } from './source.js'
 import { Splicer } from './splice.js'
 
@@ -50,6 +50,8 @@ const CHUNK_SECONDS = 600
 const ENCODE_PROGRESS = 0.4
 /** How much longer a thorough encode takes than a normal one: 2.1 (VP9) to 4.5 times (x264, SVT-AV1) were seen. */
 const THOROUGH_FACTOR = 5
+/** Of the time left, what the first encode may take before a quicker one takes its place. */
+const FIRST_SHARE = 0.4
 
 interface Answer extends Found {
   readonly scenes: number
@@ -65,6 +67,8 @@ interface Task {
   readonly analysis: Analysis
   readonly lab: LabOptions
   readonly find: Omit<FindOptions, 'goal'>
+  /** Until an answer is due. */
+  readonly leftMs: () => number
   readonly model: CrfModel
   readonly memory: ProbeMemory
 }
@@ -95,6 +99,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     context: EngineContext,
   ): Promise<CompressResult> {
     const deadline = this.#clock.monotonic() + (input.params.budgetMs ?? Number.POSITIVE_INFINITY)
+    const leftMs = () => deadline - this.#clock.monotonic()
     const { effort } = this.#options
     const params = { ...(effort === undefined ? {} : { effort }), ...input.params }
     const { path } = input
@@ -112,8 +117,9 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
       model: await this.#model,
       memory: this.#memory,
       lab: this.#lab(source, encoder, analysis, params, context),
+      leftMs,
       find: {
-        mayTake: (ms) => this.#clock.monotonic() + ms < deadline,
+        mayTake: (ms) => ms < leftMs(),
         maxEncodes: MAX_ENCODES,
         maxSizeBytes: sizeCap(params, source),
       },
@@ -245,10 +251,10 @@ async function solve(task: Task): Promise<Answer> {
   const goal = known(task, fresh)
   if (goal === fresh && seconds > SAMPLE_ABOVE_SECONDS) return solveBySample(task, goal)
   const whole = new Lab(lab)
-  const more = await harder(task, whole, goal)
-  if (more === undefined) return search(task, goal, whole)
-  const resumed = known(more.task, more.goal)
-  const found = await search(more.task, resumed, new Lab(more.task.lab))
+  const other = await otherEffort(task, whole, goal)
+  if (other === undefined) return search(task, goal, whole)
+  const resumed = known(other.task, other.goal)
+  const found = await search(other.task, resumed, new Lab(other.task.lab))
   return { ...found, encodes: found.encodes + whole.encodes }
 }
 
@@ -293,38 +299,56 @@ async function solveBySample(task: Task, goal: SearchGoal): Promise<Answer> {
   const labOn = (options: LabOptions, label: string) =>
     new Lab({ ...options, source: sample, label, chunks: undefined })
   const usual = labOn(lab, 'sample')
-  const more = await harder(task, usual, goal)
-  const next = more ?? { task, goal }
-  const trial = more === undefined ? usual : labOn(more.task.lab, 'sample-thorough')
+  const other = await otherEffort(task, usual, goal)
+  const next = other ?? { task, goal }
+  const trial = other === undefined ? usual : labOn(other.task.lab, 'sample-again')
   const hint = await findCrf(trial, { ...task.find, maxSizeBytes: undefined, goal: next.goal })
   const { start, slope } = { start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) }
   const hinted = { ...goal, start, slope }
   const found = await search(next.task, hinted, new Lab(next.task.lab), MAX_WHOLE_ENCODES)
-  const tried = trial.encodes + (more === undefined ? 0 : usual.encodes)
+  const tried = trial.encodes + (other === undefined ? 0 : usual.encodes)
   return { ...found, encodes: found.encodes + (tried * sample.frames) / source.frames }
 }
 
 /**
- * One encode of the usual effort tells how long encodes take here. With time to spare and no effort
- * asked for, the search is left to the thorough encoder, beginning where that encode says.
+ * One encode of the usual effort tells how long encodes take here. Where no effort was asked for, the
+ * search is left to the thorough encoder when there is time to spare, and to the quick one when even this
+ * would come late; it begins where that encode says. Undefined when the usual effort is right.
  */
-async function harder(
+async function otherEffort(
   task: Task,
   usual: Lab,
   goal: SearchGoal,
 ): Promise<{ readonly task: Task; readonly goal: SearchGoal } | undefined> {
-  const { params, lab, find, model } = task
+  const { params, lab, find, model, leftMs } = task
   if (params.effort !== undefined || params.budgetMs === undefined) return undefined
   if (lab.settings.effort !== 'normal') return undefined
-  const first = await firstLook(usual, { ...find, goal })
-  const probeMs = THOROUGH_FACTOR * usual.encodeMs + FIRST_LOOK * usual.measureMs
-  const longer = lab.source.frames / usual.options.source.frames
-  if (!find.mayTake(USUAL_ENCODES * longer * probeMs)) return undefined
-  const efforts = model.encoders[lab.encoder.name]?.efforts
-  const shift = (efforts?.thorough ?? 0) - (efforts?.normal ?? 0)
-  const settings = { ...lab.settings, effort: 'thorough' as const }
-  return {
-    task: { ...task, lab: { ...lab, settings, label: 'thorough' } },
-    goal: { ...goal, start: crfAfter([first], goal) + shift, usual: goal.usual - 1 },
+  const searchWith = (effort: Effort, crf: number) => {
+    const efforts = model.encoders[lab.encoder.name]?.efforts
+    const start = crf + (efforts?.[effort] ?? 0) - (efforts?.normal ?? 0)
+    const settings = { ...lab.settings, effort }
+    const usualPoints = goal.usual - (effort === 'thorough' ? 1 : 0)
+    return {
+      task: { ...task, lab: { ...lab, settings, label: effort } },
+      goal: { ...goal, start, usual: usualPoints },
+    }
   }
+  {
+    using limit = new Deadline(leftMs() * FIRST_SHARE, lab.signal)
+    try {
+      await usual.encode(snapDown(goal.start, goal), limit.signal)
+    } catch (error) {
+      if (!limit.expired) throw error
+      return searchWith('quick', goal.start)
+    }
+  }
+  const first = await firstLook(usual, { ...find, goal })
+  const longer = lab.source.frames / usual.options.source.frames
+  const measureMs = FIRST_LOOK * usual.measureMs
+  const thoroughMs = longer * (THOROUGH_FACTOR * usual.encodeMs + measureMs)
+  const next = crfAfter([first], goal)
+  if (find.mayTake(USUAL_ENCODES * thoroughMs)) return searchWith('thorough', next)
+  // Tried on a sample: the whole is still to come, and may miss at first.
+  const late = longer > 1 && !find.mayTake(2 * longer * (usual.encodeMs + measureMs))
+  return late ? searchWith('quick', next) : undefined
 }

@@ -92,10 +92,12 @@ export class Lab {
     return this.#measureMs
   }
 
-  async encode(crf: number): Promise<Candidate> {
+  /** `until` replaces the signal of this lab for one encode. */
+  async encode(crf: number, until?: AbortSignal): Promise<Candidate> {
     const known = this.#trials.get(crf)
     if (known !== undefined) return known
-    const { source, encoder, settings, tools, workDir, signal, label, clock } = this.options
+    const { source, encoder, settings, tools, workDir, label, clock } = this.options
+    const signal = until ?? this.options.signal
     const path = join(workDir, `${label}-${crf}.mp4`)
     const started = clock.monotonic()
     const { chunks, onProgress } = this.options

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { CompressEngine } from '#src/engines/compress/compress-engine.js'
@@ -96,6 +97,24 @@ test('with time to spare one usual encode leads to the thorough encoder', async 
   assert.ok(result.sizeBytes < usual.result.sizeBytes, 'the thorough encoder saves bytes')
   const tried = usual.meter.calls.filter((call) => call.includes('thorough'))
   assert.ok(tried.length > 0 && tried.length < usual.meter.calls.length)
+})
+
+test('an encode that would eat the time is left for a quick one: there is always an answer', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await makeClip(join(folder, 'in.mp4'), { frames: 30, size: '160x120' })
+  const ffmpegPath = join(folder, 'stuck-at-medium')
+  const script =
+    '#!/bin/sh\ncase "$*" in *"-preset medium"*) exec sleep 600;; esac\nexec ffmpeg "$@"\n'
+  await writeFile(ffmpegPath, script, { mode: 0o755 })
+  const engine = new CompressEngine({
+    meter: new PsnrMeter(),
+    tools: { ffmpegPath, sandbox: 'off' },
+  })
+  const params = { vmafThreshold: 60, codec: 'h264', mode: 'CRF', budgetMs: 6_000 } as const
+  const workDir = await tempFolder(t)
+  const { frames, quality } = await engine.run({ path, params }, { workDir, signal })
+  assert.equal(frames, 30)
+  assert.ok(quality === undefined || quality > 0)
 })
 
 test('VBR: stays below the cap, even where the threshold asks for more', async (t) => {

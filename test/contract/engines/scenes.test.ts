@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { CompressEngine } from '#src/engines/compress/compress-engine.js'
@@ -95,4 +96,23 @@ test('a long clip is tried on a sample before the whole', async (t) => {
   assert.equal(result.frames, 330)
   assert.ok(result.encodes % 1 !== 0, `${result.encodes} encodes: samples count by their share`)
   assert.ok(result.encodes < 6, `${result.encodes} encodes`)
+})
+
+test('twenty minutes are encoded in chunks that begin at cuts', async (t) => {
+  const folder = await tempFolder(t)
+  // A frame a second, so that it is long without being much.
+  const path = await twoScenes(folder, 620, 1)
+  const log = join(folder, 'commands')
+  const ffmpegPath = join(folder, 'told-ffmpeg')
+  const script = `#!/bin/sh\necho "$*" >> '${log}'\nexec ffmpeg "$@"\n`
+  await writeFile(ffmpegPath, script, { mode: 0o755 })
+  const told = new CompressEngine({ meter, tools: { ffmpegPath, sandbox: 'off' } })
+  const { frames, metThreshold } = await told.run(
+    { path, params: { vmafThreshold: 60, codec: 'h264', mode: 'CRF', effort: 'quick' } },
+    { workDir: folder, signal },
+  )
+  assert.equal(frames, 1240)
+  assert.ok(metThreshold)
+  const chunks = (await readFile(log, 'utf8')).match(/-ss \d+\.\d+ .* -frames:v 620 .*\.1\.mp4$/m)
+  assert.ok(chunks !== null, 'the second chunk is an encode of its own')
 })
