@@ -1,18 +1,21 @@
 import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { Deadline } from '../lib/clock.js'
 import type { Claim } from './gate.js'
 import type { Caller, HandlerContext } from './types.js'
 
 /**
  * What a handler sees of its request. The signal is made when somebody asks for it: most handlers
- * answer at once, and a timer and a listener per request are not free.
+ * answer at once, and a timer and a listener per request are not free. Dispose of it when the handler
+ * is done: until then, or until its time is over, the signal is tied to the axon's.
  */
-export class RequestContext implements HandlerContext {
+export class RequestContext implements HandlerContext, Disposable {
   readonly caller: Caller
   readonly timeoutMs: number
   readonly #claim: Claim
   readonly #response: ServerResponse
   readonly #stopping: AbortSignal
+  #deadline: Deadline | undefined
   #signal: AbortSignal | undefined
 
   constructor(claim: Claim, timeoutMs: number, response: ServerResponse, stopping: AbortSignal) {
@@ -36,12 +39,15 @@ export class RequestContext implements HandlerContext {
   }
 
   get signal(): AbortSignal {
-    this.#signal ??= AbortSignal.any([
-      this.#stopping,
-      AbortSignal.timeout(this.timeoutMs),
-      hangUp(this.#response),
-    ])
+    if (this.#signal === undefined) {
+      this.#deadline = new Deadline(this.timeoutMs, this.#stopping)
+      this.#signal = AbortSignal.any([this.#deadline.signal, hangUp(this.#response)])
+    }
     return this.#signal
+  }
+
+  [Symbol.dispose](): void {
+    this.#deadline?.[Symbol.dispose]()
   }
 }
 

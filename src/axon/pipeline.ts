@@ -162,7 +162,7 @@ export class Pipeline {
   }
 
   async #run(passage: Passage, claim: Claim, received: ReceivedRequest): Promise<void> {
-    const context = this.#context(passage, claim)
+    using context = this.#context(passage, claim)
     const slot = await this.#slot(passage, claim, context)
     if (isRefusal(slot)) {
       this.#refuse(passage, slot)

@@ -38,7 +38,7 @@ export interface HandlerContext {
   readonly requestId: string
   /** How long the caller waits, in milliseconds, capped by the axon. */
   readonly timeoutMs: number
-  /** Aborts when the caller hangs up, its time is over or the axon stops. */
+  /** Aborts when the caller hangs up, its time is over or the axon stops, while the handler runs. */
   readonly signal: AbortSignal
 }
 

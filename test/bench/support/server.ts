@@ -3,8 +3,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import fastify from 'fastify'
-import { type AxonOptions, createAxon, FLOOD_LIMITS, serve } from 'subreel/axon'
-import { VideoUpscaling } from 'subreel/protocol'
+import { type AxonOptions, createAxon, FLOOD_LIMITS, type Handler, serve } from 'subreel/axon'
+import { type RequestOf, VideoUpscaling } from 'subreel/protocol'
 import { signerFromUri } from 'subreel/wallet'
 import { PeerMap } from '../../support/axon.js'
 
@@ -32,6 +32,16 @@ async function door(): Promise<number> {
 
 const NO_LIMIT = { perSecond: 1e9, burst: 1e9 }
 
+const upscaled = ({ miner_payload: payload }: RequestOf<typeof VideoUpscaling>) => ({
+  miner_response: { optimized_video_url: `${payload.reference_video_url}.optimized` },
+})
+
+/** As a handler that works for long. */
+const watchful: Handler<typeof VideoUpscaling> = (request, { signal }) => {
+  signal.throwIfAborted()
+  return upscaled(request)
+}
+
 async function axon(options: Partial<AxonOptions> = {}): Promise<number> {
   const peers = new PeerMap()
   for (let i = 0; i < 256; i += 1) peers.add(signerFromUri(`//Caller//${i}`), { stake: i })
@@ -39,14 +49,7 @@ async function axon(options: Partial<AxonOptions> = {}): Promise<number> {
     wallet: signerFromUri('//Bob'),
     peers,
     rateLimit: NO_LIMIT,
-    synapses: [
-      serve({
-        definition: VideoUpscaling,
-        handler: ({ miner_payload: payload }) => ({
-          miner_response: { optimized_video_url: `${payload.reference_video_url}.optimized` },
-        }),
-      }),
-    ],
+    synapses: [serve({ definition: VideoUpscaling, handler: upscaled })],
     ...options,
   })
   return (await made.listen({ host: '127.0.0.1', port: 0 })).port
@@ -57,7 +60,12 @@ const servers: Record<string, () => Promise<number>> = {
   door,
   echo,
   /** Takes strangers and their signatures as they are. */
-  trusting: () => axon({ access: { allowUnregistered: true }, verifier: { verify: () => true } }),
+  trusting: () =>
+    axon({
+      access: { allowUnregistered: true },
+      verifier: { verify: () => true },
+      synapses: [serve({ definition: VideoUpscaling, handler: watchful })],
+    }),
   /** Answers every bad request rather than shun its sender. */
   unguarded: () => axon({ floodLimits: { ...FLOOD_LIMITS, refusedPerAddress: NO_LIMIT } }),
 }
