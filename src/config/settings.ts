@@ -713,7 +713,7 @@ export const SETTINGS = {
     schema: number({ min: 1, max: 3650 }),
     default: '90',
     for: ['validator'],
-    help: 'Rounds and scores older than this are deleted.',
+    help: "Rounds, scores and users' tasks that are over for longer than this are deleted.",
   }),
   'consensus.enabled': setting({
     schema: bool(),

@@ -43,7 +43,12 @@ export async function playRound(
   let dir: string | undefined
   try {
     dir = await mkdtemp(join(tempDir, 'subreel-round-'))
-    const rows = await scores(dir)
+    const rows = excused(await scores(dir))
+    if (rows.every(({ outcome }) => outcome === 'infrastructure') && rows.length > 0)
+      log.error(
+        { event: 'round.unanswered', roundId, miners: rows.length },
+        'no result came from anybody: look at our own network and store',
+      )
     await rounds.commit(roundId, rows)
     const seconds = (clock.monotonic() - started) / 1000
     metrics.roundSeconds.observe({ kind }, seconds)
@@ -60,6 +65,26 @@ export async function playRound(
   } finally {
     if (dir !== undefined) await rm(dir, { recursive: true, force: true })
   }
+}
+
+/** Outcomes of miners from which nothing came. */
+const NOTHING_CAME: ReadonlySet<Outcome> = new Set([
+  ...(['no_answer', 'refused', 'empty_url', 'download_failed', 'infrastructure'] as const),
+])
+/** From so many miners, something would have come. */
+const MANY = 3
+
+/**
+ * Where nothing came from any of several miners, our own network, store or standing on the subnet is at
+ * fault, rather than all of them: then nobody is lowered.
+ */
+export function excused(rows: readonly ScoreRow[]): readonly ScoreRow[] {
+  if (rows.length < MANY || !rows.every(({ outcome }) => NOTHING_CAME.has(outcome))) return rows
+  return rows.map((row) => ({
+    ...row,
+    outcome: 'infrastructure',
+    reason: `no result came from anybody, so the fault may be ours; of this miner: ${row.reason}`,
+  }))
 }
 
 /** Makes the rows of one miner's part of a round, each counted and logged as it is made. */

@@ -239,7 +239,7 @@ export async function startValidator(
     })),
     ...(await openWandb(config, context, rounds)),
     new EmissionDuty(network, emissions),
-    new RetentionDuty(config['validator.retention_days'], { rounds, payloads, clock }),
+    new RetentionDuty(config['validator.retention_days'], { rounds, tasks, payloads, clock }),
     ...(config['neuron.disable_set_weights']
       ? []
       : [

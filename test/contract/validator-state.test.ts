@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { sql } from 'kysely'
+import type { WeightEntry } from '#src/chain/index.js'
+import { toHotkey, toNetuid } from '#src/protocol/units.js'
 import { LEDGER_RULES } from '#src/scoring/ledger.js'
 import { ValidatorError } from '#src/validator/errors.js'
 import { LedgerState } from '#src/validator/ledger-state.js'
@@ -14,9 +16,11 @@ import { holderName } from '#src/validator/state/holder.js'
 import { Lease } from '#src/validator/state/lease.js'
 import { MinerStore } from '#src/validator/state/miners.js'
 import { openState, type StateDatabase } from '#src/validator/state/open.js'
+import { ReportStore } from '#src/validator/state/reports.js'
 import { RoundStore, type ScoreRow } from '#src/validator/state/rounds.js'
 import { mayMove, TASK_EDGES, type TaskStatus, TaskStore } from '#src/validator/state/tasks.js'
 import { exportState, importState } from '#src/validator/state/transfer.js'
+import { DatabaseWeightLedger } from '#src/validator/state/weights.js'
 import { FakeClock } from '../support/fake-clock.js'
 import { startPostgres, type TestPostgres } from '../support/postgres.js'
 
@@ -41,9 +45,32 @@ async function refusedWith(code: string, run: Promise<unknown>): Promise<void> {
   await assert.rejects(run, (error) => error instanceof ValidatorError && error.code === code)
 }
 
+const WEIGHTS_SET: WeightEntry = {
+  ...{
+    id: 'a/85/0/7',
+    hotkey: toHotkey('5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY'),
+    netuid: toNetuid(85),
+    mechanism: 0,
+    epoch: 1,
+  },
+  ...{ method: 'set', block: 7, uids: [1], values: [65_535], versionKey: '0', vectorHash: '00' },
+  state: 'verified',
+}
+const MEASURED = {
+  ...{ hotkey: 'a', kind: 'compression' },
+  status: {
+    uid: 1,
+    hotkey: 'a',
+    stake: 1,
+    is_serving: true,
+    performance_score: 0.5,
+    current_load: 0,
+  },
+}
+
 const TABLES = [
   ...['scores', 'rounds', 'task_history', 'tasks', 'miners', 'leases'],
-  ...['emission_snapshots', 'validator_reports'],
+  ...['emission_snapshots', 'validator_reports', 'weight_sets'],
 ]
 
 /** The contract, for a database that `location` names; `reset` empties it between tests. */
@@ -145,6 +172,20 @@ function suite(name: string, location: () => string): void {
         (await rounds.history(85, 10)).map((row) => row.score),
         [0.5],
       )
+    })
+
+    it('forgets old tasks of users that have ended, and none that still runs', async () => {
+      for (const taskId of ['over', 'runs']) {
+        await tasks.add({ taskId, kind: 'k', origin: 'organic', params: {}, timeoutSeconds: 1 })
+        await tasks.move(taskId, 'pending', 'assigned')
+      }
+      await tasks.move('over', 'assigned', 'failed')
+      assert.equal(await tasks.prune(clock.now()), 0, 'it is not old yet')
+      await clock.advance(1000)
+      assert.equal(await tasks.prune(clock.now()), 1)
+      assert.equal(await tasks.get('over'), undefined)
+      assert.deepEqual(await tasks.history('over'), [])
+      assert.equal((await tasks.history('runs')).length, 2)
     })
 
     it('moves a task along its edges and leaves one history row each', async () => {
@@ -310,8 +351,19 @@ function suite(name: string, location: () => string): void {
         params: { a: 1 },
         timeoutSeconds: 1,
       })
+      await miners.sync([{ hotkey: 'a', uid: 1, coldkey: 'c', registeredAt: 10 }])
+      await new EmissionStore(db, clock, 85).record(1, [
+        { uid: 0, hotkey: 'a', emission: 0.1, alphaStake: 1 / 3 },
+      ])
+      await new DatabaseWeightLedger(db).put(WEIGHTS_SET)
+      await new ReportStore(db, 85).put(
+        { version: 1, netuid: 85, validator: 'v', atMs: clock.now(), reports: [MEASURED] },
+        clock.now(),
+      )
       const lines: string[] = []
       for await (const line of exportState(db)) lines.push(line)
+      const tables = new Set(lines.map((line) => JSON.parse(line).table))
+      assert.equal(tables.size, 8, 'a row of every table that is moved')
       const other = await openState(':memory:')
       try {
         const from = (some: readonly string[]) =>
@@ -320,6 +372,9 @@ function suite(name: string, location: () => string): void {
           })()
         await assert.rejects(importState(other, from([...lines, 'not json'])))
         assert.equal(await importState(other, from(lines)), lines.length)
+        const back: string[] = []
+        for await (const line of exportState(other)) back.push(line)
+        assert.deepEqual(back, lines)
         assert.deepEqual(
           (await new RoundStore(other, clock).history(85, 9)).map((row) => [row.hotkey, row.score]),
           (await rounds.history(85, 9)).map((row) => [row.hotkey, row.score]),

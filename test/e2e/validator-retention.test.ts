@@ -27,7 +27,8 @@ it('deletes the challenges that a killed validator left, and no others', async (
       for await (const object of store.list('')) found.push(object.key)
       return found
     }
-    const duty = new RetentionDuty(90, { rounds: { prune: async () => 0 }, payloads, clock })
+    const nothing = { prune: async () => 0 }
+    const duty = new RetentionDuty(90, { rounds: nothing, tasks: nothing, payloads, clock })
 
     assert.ok('skipped' in (await duty.run()))
     assert.deepEqual(await keys(), ['compression/aa/result.mp4', key])

@@ -112,6 +112,19 @@ describe('a round', () => {
     )
   })
 
+  it('lowers nobody when nothing came from anybody: the fault may be ours', async () => {
+    const ways = ['no_answer', 'refused', 'empty_url'] as const
+    for (const [i, hotkey] of HOTKEYS.entries())
+      client.behaviours.set(hotkey, fails(ways[i % ways.length] ?? 'no_answer'))
+    await runner().play(plan(), at, miners, new AbortController().signal)
+    const kept = await db.selectFrom('scores').select(['outcome', 'counts', 'reason']).execute()
+    assert.equal(kept.length, HOTKEYS.length)
+    for (const { outcome, counts, reason } of kept) {
+      assert.deepEqual([outcome, counts], ['infrastructure', 0])
+      assert.match(reason, /may be ours; of this miner: (no_answer|refused|empty_url)/)
+    }
+  })
+
   it('asks every miner the same work and tells none how the challenge was made', async () => {
     await runner().play(plan(), at, miners, new AbortController().signal)
     assert.equal(client.asked.length, miners.length)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { signerFromUri } from 'subreel/wallet'
 import { toNetuid } from '#src/protocol/units.js'
 import { WEIGHTS } from '#src/scoring/weights.js'
 import type { WeightOptions } from '#src/validator/duties/weights.js'
@@ -123,6 +124,27 @@ describe('the weight duty', () => {
       }
     })
   }
+
+  it('repeats no weight of a uid that somebody else has by now', async () => {
+    const { sync, duty, score } = await rig()
+    score(bob.address, 1, 1, 0.5)
+    score(charlie.address, 2, 1, 0.5)
+    await duty.run(signal)
+    assert.deepEqual(chain.sent[0]?.uids, [1, 2])
+    chain.advance(11)
+    for (const [uid, name] of [
+      [1, '//Dave'],
+      [2, '//Eve'],
+    ] as const) {
+      chain.replace(uid, { hotkey: signerFromUri(name).address })
+      await sync.run(signal)
+      const before = chain.sent.length
+      await duty.run(signal)
+      chain.advance(11)
+      const sent = chain.sent.slice(before).map(({ uids }) => uids)
+      assert.deepEqual(sent, uid === 1 ? [[2]] : [], 'charlie alone, then nobody')
+    }
+  })
 
   it('sends nothing on a subnet without another miner, and the one miner all', async () => {
     chain = new MemoryChain({ neurons: [{ hotkey: alice.address, validatorPermit: true }] })

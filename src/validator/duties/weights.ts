@@ -196,12 +196,21 @@ export class WeightDuty implements Duty {
     }
   }
 
+  /** The last good vector, without uids that somebody else has by now. */
   #again(last: WeightEntry | undefined): Vector | undefined {
     if (last === undefined) return undefined
+    const neurons = this.#modules.network.metagraph?.neurons ?? []
+    const earned = new Set<number>(
+      neurons.filter(({ registeredAt }) => registeredAt <= last.block).map(({ uid }) => uid),
+    )
+    const kept = last.uids.flatMap((uid, i) =>
+      earned.has(uid) ? { uid, weight: last.values[i] ?? 0 } : [],
+    )
+    if (!kept.some(({ weight }) => weight > 0)) return undefined
     this.#modules.log.error(
-      { event: 'weights.repeated', miners: last.uids.length },
+      { event: 'weights.repeated', miners: kept.length },
       'no usable scores: the last good weights are sent again',
     )
-    return { uids: last.uids, weights: last.values }
+    return { uids: kept.map(({ uid }) => uid), weights: kept.map(({ weight }) => weight) }
   }
 }

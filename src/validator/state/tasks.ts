@@ -16,6 +16,15 @@ export const TASK_EDGES = {
 
 export type TaskStatus = keyof typeof TASK_EDGES
 
+/** Statuses in which nobody works on a task any more. */
+const ENDED: readonly TaskStatus[] = [
+  'completed',
+  'scored',
+  'verification_failed',
+  'failed',
+  'timeout',
+]
+
 export function mayMove(from: TaskStatus, to: TaskStatus): boolean {
   return (TASK_EDGES[from] as readonly TaskStatus[]).includes(to)
 }
@@ -180,6 +189,24 @@ export class TaskStore {
       .orderBy('id')
       .execute()
     return rows.map((row) => ({ status: row.status, at: row.at, detail: row.detail ?? undefined }))
+  }
+
+  /** Deletes tasks that were made before `beforeMs` and have ended, with their history. Returns how many. */
+  async prune(beforeMs: number): Promise<number> {
+    return this.#db.transaction().execute(async (trx) => {
+      const old = trx
+        .selectFrom('tasks')
+        .select('task_id')
+        .where('created_at', '<', beforeMs)
+        .where('status', 'in', ENDED)
+      await trx.deleteFrom('task_history').where('task_id', 'in', old).execute()
+      const gone = await trx
+        .deleteFrom('tasks')
+        .where('created_at', '<', beforeMs)
+        .where('status', 'in', ENDED)
+        .executeTakeFirst()
+      return Number(gone.numDeletedRows)
+    })
   }
 
   /** Puts tasks that a crash left with a miner back to pending. */

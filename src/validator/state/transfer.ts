@@ -33,7 +33,11 @@ const Line = z.object({ table: z.enum(TABLES), row: z.record(z.string(), z.unkno
 /** The whole state as JSON lines in one order on every database, for a backup or a move to another. */
 export async function* exportState(db: StateDatabase): AsyncGenerator<string> {
   for (const table of TABLES) {
-    for await (const row of rowsOf(db, table)) yield JSON.stringify({ table, row })
+    for await (const row of rowsOf(db, table)) {
+      // Numbered by the new database: PostgreSQL's counters do not follow ids that are given.
+      if (NUMBERED.has(table)) delete row['id']
+      yield JSON.stringify({ table, row })
+    }
   }
 }
 
@@ -57,9 +61,10 @@ async function* rowsOf(
       .orderBy(key as 'id')
       .limit(PAGE)
       .execute()
+    // Whoever reads a row may change it.
+    last = (page.at(-1) as Record<string, unknown> | undefined)?.[key]
     yield* page
     if (page.length < PAGE) return
-    last = (page.at(-1) as Record<string, unknown>)[key]
   }
 }
 
@@ -80,7 +85,7 @@ export async function importState(
     for await (const text of lines) {
       if (text.trim() === '') continue
       const line = parseLine(text, rows + 1)
-      // Numbered by the new database: PostgreSQL's counters do not follow ids that are given.
+      // An older export holds the numbers of its database.
       if (NUMBERED.has(line.table)) delete line.row['id']
       // Shapes are the database's own: a wrong column is refused by it and undoes everything.
       await trx
