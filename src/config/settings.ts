@@ -592,6 +592,12 @@ export const SETTINGS = {
     for: ['validator'],
     help: 'Kinds of synthetic rounds: compression, upscaling, generation.',
   }),
+  'validator.one_miner_per': setting({
+    schema: oneOf(['hotkey', 'coldkey', 'ip']),
+    default: 'hotkey',
+    for: ['validator'],
+    help: 'Of miners that share this, only the first registered is asked. Behind one address may be many honest owners: ip hurts them.',
+  }),
   'validator.round_blocks': setting({
     schema: int({ min: 1, max: 100_000 }),
     default: '100',

@@ -2,20 +2,30 @@ import type { CallOptions, Chain, EpochInfo, Head, Metagraph, Neuron } from '../
 import type { Hotkey, Netuid } from '../protocol/units.js'
 import type { MinerTarget } from './ports.js'
 
+/** What miners may share without being one: by default everything but their key. */
+export type OneMinerPer = 'hotkey' | 'coldkey' | 'ip'
+
 /** The subnet as of the last sync, shared by the duties. */
 export class Network {
   readonly chain: Chain
   readonly netuid: Netuid
   readonly self: Hotkey
+  readonly #oneMinerPer: OneMinerPer
   #metagraph: Metagraph | undefined
   #byHotkey: ReadonlyMap<string, Neuron> = new Map()
   #head: Head | undefined
   #epoch: EpochInfo | undefined
 
-  constructor(chain: Chain, netuid: Netuid, self: Hotkey) {
+  constructor(
+    chain: Chain,
+    netuid: Netuid,
+    self: Hotkey,
+    { oneMinerPer = 'hotkey' }: { readonly oneMinerPer?: OneMinerPer } = {},
+  ) {
     this.chain = chain
     this.netuid = netuid
     this.self = self
+    this.#oneMinerPer = oneMinerPer
   }
 
   /** Undefined before the first sync. */
@@ -57,9 +67,25 @@ export class Network {
     return this.#byHotkey.get(hotkey)
   }
 
-  /** Neurons that serve an axon, without ourselves. */
+  /** Neurons that serve an axon, without ourselves; of several that count as one, the first registered. */
   miners(): MinerTarget[] {
-    return this.#serving(() => true)
+    const left = new Set(this.shared().map(({ uid }) => uid))
+    return this.#serving(({ uid }) => !left.has(uid))
+  }
+
+  /** Neurons that are asked nothing, because an earlier one has their address or coldkey. */
+  shared(): { readonly uid: number; readonly with: number }[] {
+    const by = this.#oneMinerPer
+    const first = new Map<string, number>()
+    return [...(this.#metagraph?.neurons ?? [])]
+      .filter(({ axon, hotkey }) => axon !== undefined && hotkey !== this.self)
+      .sort((a, b) => a.registeredAt - b.registeredAt || a.uid - b.uid)
+      .flatMap(({ uid, hotkey, coldkey, axon }) => {
+        const key = { hotkey, coldkey, ip: axon?.ip ?? hotkey }[by]
+        const before = first.get(key)
+        if (before === undefined) first.set(key, uid)
+        return before === undefined ? [] : { uid, with: before }
+      })
   }
 
   /** Those of them with a validator permit. */

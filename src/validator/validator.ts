@@ -108,7 +108,9 @@ export async function startValidator(
   const weightLedger = new DatabaseWeightLedger(db)
   const chain = resources.use('chain', parts.chain(weightLedger))
   const emissions = new EmissionStore(db, clock, netuid)
-  const network = new Network(chain, netuid, signer.address)
+  const network = new Network(chain, netuid, signer.address, {
+    oneMinerPer: config['validator.one_miner_per'],
+  })
   const tools = { ffmpegPath: config['ffmpeg.path'], ffprobePath: config['ffprobe.path'] }
   const workflows = await WorkflowStore.open(SHIPPED_WORKFLOWS, config['workflows.folder'])
   const generated = generationWorkflows(config, workflows)

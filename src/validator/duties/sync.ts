@@ -12,6 +12,7 @@ export class SyncDuty implements Duty {
   readonly #network: Network
   readonly #miners: MinerStore
   readonly #log: Logger
+  #shared: ReadonlySet<number> = new Set()
 
   constructor(
     options: { everyMs: number },
@@ -34,6 +35,7 @@ export class SyncDuty implements Duty {
       if (kind !== 'replaced') continue
       this.#log.info({ event: 'uid.reassigned', uid }, 'a uid has a new hotkey, which starts fresh')
     }
+    this.#tellShared()
     await this.#miners.sync(
       metagraph.neurons.map(({ hotkey, uid, coldkey, registeredAt }) => ({
         hotkey,
@@ -43,5 +45,17 @@ export class SyncDuty implements Duty {
       })),
     )
     return DONE
+  }
+  /** Each miner that is left out, once, with the reason. */
+  #tellShared(): void {
+    const shared = this.#network.shared()
+    for (const { uid, with: other } of shared) {
+      if (!this.#shared.has(uid))
+        this.#log.info(
+          { event: 'miner.shared', uid, with: other },
+          'a miner shares what one miner may have, and is asked nothing',
+        )
+    }
+    this.#shared = new Set(shared.map(({ uid }) => uid))
   }
 }
