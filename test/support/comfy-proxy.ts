@@ -6,7 +6,7 @@ export type Fate = 'pass' | 'lose' | number
 
 /**
  * A way to a ComfyUI server that spoils answers. The server gets every request; `fateOf` is asked when
- * its answer is there. Sockets pass.
+ * its answer is there, and for a socket before the server is.
  */
 export async function comfyProxy(target: string, fateOf: (path: string) => Fate) {
   const [host, port] = target.split(':')
@@ -27,6 +27,11 @@ export async function comfyProxy(target: string, fateOf: (path: string) => Fate)
     incoming.pipe(onward)
   })
   server.on('upgrade', (incoming: IncomingMessage, socket, head) => {
+    const fate = fateOf(incoming.url ?? '')
+    if (fate !== 'pass') {
+      socket.end(fate === 'lose' ? '' : `HTTP/1.1 ${fate} No\r\ncontent-length: 0\r\n\r\n`)
+      return
+    }
     const onward = httpRequest({ host, port, path: incoming.url, headers: incoming.headers })
     onward.on('error', () => socket.destroy())
     onward.on('upgrade', (answer, far) => {

@@ -115,12 +115,16 @@ export class ComfyClient implements ComfyRunner {
     const { signal } = options
     signal.throwIfAborted()
     const startedAt = this.#clock.monotonic()
-    await this.#socket.open()
+    await this.#socket.open().catch((error: unknown) => {
+      // A proxy that passes no sockets: there is no progress then, but the prompt runs.
+      if (!(error instanceof ComfyError) || error.code !== 'COMFY_STATUS') throw error
+    })
     for (const { name, path } of options.inputs ?? []) await this.api.upload(name, path, signal)
     signal.throwIfAborted()
     const watch = new PromptWatch(workflow, this.#clock, options)
     const { promptId: ownId = randomUUID() } = options
-    const drops = this.#socket.drops
+    // Who never had a socket cannot tell a restart from a removal by its drops.
+    const drops = this.#socket.isOpen ? this.#socket.drops : -1
     this.#watches.set(ownId, watch)
     let promptId: string = ownId
     try {

@@ -249,7 +249,10 @@ export class ComfyPool implements ComfyRunner {
     let promptId: string | undefined
     let done: ComfyRun | undefined
     try {
-      const missing = await member.missing(workflow)
+      const asked = member.missing(workflow)
+      await Promise.race([asked, aborted(options.signal)])
+      options.signal.throwIfAborted()
+      const missing = await asked
       if (missing.nodes.length + missing.models.length > 0) throw lacking(member.name, missing)
       // Known before the server is asked: it may take a prompt without anybody hearing of it.
       promptId = randomUUID()

@@ -50,7 +50,7 @@ export class ComfySocket {
 
   /**
    * Resolves when the socket is open.
-   * @throws ComfyError COMFY_UNREACHABLE, COMFY_UNAUTHORIZED
+   * @throws ComfyError COMFY_UNREACHABLE, COMFY_UNAUTHORIZED, COMFY_STATUS where something answers but gives no socket
    */
   open(): Promise<void> {
     if (this.isOpen) return Promise.resolve()
@@ -87,7 +87,7 @@ export class ComfySocket {
           new ComfyError(
             refused
               ? { code: 'COMFY_UNAUTHORIZED', ...where }
-              : { code: 'COMFY_UNREACHABLE', ...where },
+              : { code: 'COMFY_STATUS', ...where, status },
             `${name} answered the request for a socket with status ${status}`,
             { retryable: true },
           ),

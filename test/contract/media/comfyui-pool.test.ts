@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer, type Socket } from 'node:net'
+import { createServer as createHttpServer } from 'node:http'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { DevComfy, type DevComfyOptions } from '#src/devcomfy/index.js'
 import { SystemClock } from '#src/lib/clock.js'
+import { withResolvers } from '#src/lib/resources.js'
 import { Secret } from '#src/lib/secret.js'
 import {
   ComfyError,
@@ -372,6 +374,28 @@ describe('a pool of ComfyUI servers', () => {
     await until('up', () => states(t.pool)[0] === 'up')
     assert.equal(server.succeeded, 1, 'it was warmed up')
     await server.close()
+  })
+
+  it('lets a job go at once while a server does not say what it has', async () => {
+    const server = createHttpServer((request, response) => {
+      const answers: Readonly<Record<string, object>> = {
+        '/system_stats': { system: {}, devices: [] },
+        '/queue': { queue_running: [], queue_pending: [] },
+      }
+      const answer = answers[request.url ?? '']
+      if (answer !== undefined) response.end(JSON.stringify(answer))
+      else asked.resolve(undefined)
+    })
+    const asked = withResolvers<undefined>()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    await using t = await open([`127.0.0.1:${(server.address() as AddressInfo).port}`])
+    const own = new AbortController()
+    const run = t.pool.run(picture(1), { signal: own.signal })
+    await asked.promise
+    own.abort(new Error('no longer'))
+    await assert.rejects(run, /no longer/)
+    server.closeAllConnections()
+    server.close()
   })
 
   it('does not try elsewhere what fails because of the workflow', async () => {

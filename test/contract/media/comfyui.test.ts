@@ -170,6 +170,22 @@ describe('ComfyUI client against a server that renders', () => {
     await client.close()
   })
 
+  it('runs a prompt through a proxy that passes no sockets, and knows when it was lost', async () => {
+    await using t = await open({ speed: { nodeMs: 100 } })
+    await using proxy = await comfyProxy(t.server.address, (path) =>
+      path.startsWith('/ws') ? 400 : 'pass',
+    )
+    const client = clientOf(proxy.address)
+    const progress: number[] = []
+    const onProgress = ({ fraction }: ComfyProgress) => progress.push(fraction)
+    const run = await client.run(picture(22), { signal, onProgress })
+    assert.equal(run.outputs.length, 1)
+    assert.deepEqual(progress, [1])
+    const lost = client.run(picture(23), { signal, onSubmitted: () => t.server.restart() })
+    assert.equal((await failure(lost)).code, 'COMFY_PROMPT_LOST')
+    await client.close()
+  })
+
   it('says that a prompt is lost when its server was restarted', async () => {
     await using t = await open({ speed: { nodeMs: 300 } })
     const run = t.client.run(picture(3), { signal, onSubmitted: () => t.server.restart() })
@@ -292,7 +308,7 @@ describe('ComfyUI client against a server that renders', () => {
       'secret-token',
     )
     assert.equal((await failure(client.ready(signal))).code, 'COMFY_STATUS')
-    assert.equal((await failure(client.run(picture(1), { signal }))).code, 'COMFY_UNREACHABLE')
+    assert.equal((await failure(client.run(picture(1), { signal }))).code, 'COMFY_STATUS')
     assert.equal(seen.length, 0)
     other.close()
     server.close()
