@@ -1,5 +1,6 @@
-import { type Chain, createChain, resolveNetwork } from '../chain/index.js'
+import { type Chain, createChain } from '../chain/index.js'
 import { type Config, loadConfig } from '../config/index.js'
+import { networkOf } from '../neuron/index.js'
 import { type Netuid, toNetuid } from '../protocol/units.js'
 import type { CommandIo } from './command.js'
 import { CliError } from './errors.js'
@@ -40,12 +41,6 @@ export function parseWords(
   const ownFlags = [...known, ...valued].map((flag) => flag.slice(2))
   const { config, positionals } = loadConfig({ argv: rest, env: io.env, ownFlags })
   return { config, positionals, switches, values }
-}
-
-/** Endpoints of the settings: the list if given, else the network. */
-export function networkOf(config: Config) {
-  const endpoints = config['subtensor.chain_endpoint']
-  return resolveNetwork(endpoints?.join(',') ?? config['subtensor.network'])
 }
 
 /** Somebody waits at the terminal; a first connection to a far node takes seconds. */

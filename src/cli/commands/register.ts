@@ -1,13 +1,7 @@
+import { networkOf, openSigner } from '../../neuron/index.js'
 import { toRao } from '../../protocol/units.js'
-import { loadHotkey, signerFromUri, terminalPrompt, unlockColdkey } from '../../wallet/index.js'
-import {
-  formatTao,
-  networkOf,
-  parseSubnetWords,
-  parseTao,
-  toJson,
-  withChain,
-} from '../chain-command.js'
+import { signerFromUri, terminalPrompt, unlockColdkey } from '../../wallet/index.js'
+import { formatTao, parseSubnetWords, parseTao, toJson, withChain } from '../chain-command.js'
 import type { Command } from '../command.js'
 
 const VERB = 'register'
@@ -39,13 +33,7 @@ development key such as //Alice.`,
       const path = config['wallet.path']
       const name = config['wallet.name']
       const chainEndpoint = networkOf(config).endpoints[0] ?? ''
-      const { address: hotkey } = await loadHotkey({
-        path,
-        name,
-        hotkey: config['wallet.hotkey'],
-        chainEndpoint,
-        env: io.env,
-      })
+      const { address: hotkey } = await openSigner(config, io.env)
       const prompt = terminalPrompt(process.stdin, process.stderr)
       const coldkey = name.startsWith('//')
         ? signerFromUri(name, { chainEndpoint })

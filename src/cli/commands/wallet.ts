@@ -1,5 +1,6 @@
-import { createDevWallet, loadColdkeypub, loadHotkey, signerFromUri } from '../../wallet/index.js'
-import { formatTao, networkOf, parseWords, toJson, usage, withChain } from '../chain-command.js'
+import { networkOf, openSigner } from '../../neuron/index.js'
+import { createDevWallet, loadColdkeypub, signerFromUri } from '../../wallet/index.js'
+import { formatTao, parseWords, toJson, usage, withChain } from '../chain-command.js'
 import type { Command, CommandIo } from '../command.js'
 
 const VERB = 'wallet'
@@ -34,10 +35,9 @@ async function show(words: Words, io: CommandIo): Promise<number> {
   const { config, switches } = words
   const where = locationOf(words)
   const hotkeyName = config['wallet.hotkey']
-  const chainEndpoint = networkOf(config).endpoints[0] ?? ''
   const [coldkey, hotkey] = await Promise.all([
     hotkeyName.startsWith('//') ? undefined : loadColdkeypub(where),
-    loadHotkey({ ...where, hotkey: hotkeyName, chainEndpoint, env: io.env }),
+    openSigner(config, io.env),
   ])
   const report = { ...where, coldkey, hotkeyName, hotkey: hotkey.address, scheme: hotkey.scheme }
   if (switches.has('--json')) io.out(toJson(report))

@@ -1,8 +1,8 @@
 import { readLedgerFile, weightLedgerPath } from '../../chain/index.js'
+import { openSigner } from '../../neuron/index.js'
 import { toUid } from '../../protocol/units.js'
 import { DatabaseWeightLedger } from '../../validator/state/weights.js'
-import { loadHotkey } from '../../wallet/index.js'
-import { formatTable, networkOf, parseSubnetWords, toJson, withChain } from '../chain-command.js'
+import { formatTable, parseSubnetWords, toJson, withChain } from '../chain-command.js'
 import type { Command } from '../command.js'
 import { withState } from '../state-command.js'
 
@@ -17,13 +17,7 @@ Reads this validator's ledger (its database, neuron.data_dir) and the chain. Sen
 
   async run(argv, io) {
     const { config, netuid, switches } = parseSubnetWords(VERB, argv, io, command.usage)
-    const { address } = await loadHotkey({
-      path: config['wallet.path'],
-      name: config['wallet.name'],
-      hotkey: config['wallet.hotkey'],
-      chainEndpoint: networkOf(config).endpoints[0] ?? '',
-      env: io.env,
-    })
+    const { address } = await openSigner(config, io.env)
     // A validator keeps its ledger in its database; other users of the chain client in a file.
     const kept = await withState(config, (db) =>
       new DatabaseWeightLedger(db).list({ hotkey: address, netuid, mechanism: 0 }, SHOWN_ENTRIES),

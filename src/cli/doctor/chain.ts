@@ -1,5 +1,5 @@
 import { createChain } from '../../chain/index.js'
-import { networkOf, openSigner } from '../../neuron/index.js'
+import { networkOf } from '../../neuron/index.js'
 import { toNetuid } from '../../protocol/units.js'
 import { WalletError } from '../../wallet/index.js'
 import { type Check, type CheckResult, fail, ok, warn } from './check.js'
@@ -11,7 +11,7 @@ const TIMEOUT_MS = 8_000
 /** An endpoint answers, the subnet exists, and the hotkey is registered in it. */
 export const chainCheck: Check = {
   name: 'chain',
-  async run({ config, env, signal }) {
+  async run({ config, signal, signer }) {
     const network = networkOf(config)
     const chain = createChain({
       ...network,
@@ -26,7 +26,7 @@ export const chainCheck: Check = {
       const { neurons } = await chain.metagraph(toNetuid(config.netuid), { signal })
       let hotkey: string
       try {
-        hotkey = (await openSigner(config, env)).address
+        hotkey = (await signer()).address
       } catch (error) {
         // The wallet's own line says what is wrong with it.
         if (error instanceof WalletError) return results

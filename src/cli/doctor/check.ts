@@ -1,4 +1,5 @@
 import type { Config } from '../../config/index.js'
+import type { Signer } from '../../wallet/index.js'
 
 export type CheckStatus = 'ok' | 'warn' | 'fail'
 
@@ -14,6 +15,8 @@ export interface CheckContext {
   readonly config: Config
   readonly env: Readonly<Record<string, string | undefined>>
   readonly signal: AbortSignal
+  /** The hotkey, opened once for all checks. @throws WalletError */
+  readonly signer: () => Promise<Signer>
   /** True with `--gpu`: the slow comparison of CPU and GPU scores is wanted. */
   readonly gpu: boolean
 }

@@ -1,4 +1,6 @@
 import { describeError } from '../../lib/errors.js'
+import { openSigner } from '../../neuron/index.js'
+import type { Signer } from '../../wallet/index.js'
 import { chainCheck } from './chain.js'
 import type { Check, CheckContext, CheckResult } from './check.js'
 import { databaseCheck } from './database.js'
@@ -33,8 +35,14 @@ export interface NamedResult extends CheckResult {
 /** Runs the checks together; a check that throws is a failed one. */
 export async function runChecks(
   checks: readonly Check[],
-  context: CheckContext,
+  given: Omit<CheckContext, 'signer'>,
 ): Promise<NamedResult[]> {
+  let opening: Promise<Signer> | undefined
+  const signer = () => {
+    opening ??= openSigner(given.config, given.env)
+    return opening
+  }
+  const context = { ...given, signer }
   const groups = await Promise.all(
     checks.map(async (check) => {
       try {

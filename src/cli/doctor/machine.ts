@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { promisify } from 'node:util'
 import { SystemClock } from '../../lib/clock.js'
 import { GuardedFetcher } from '../../lib/http/index.js'
+import { networkOf } from '../../neuron/index.js'
 import { type Check, type CheckResult, fail, ok, warn } from './check.js'
 
 const run = promisify(execFile)
@@ -130,9 +131,7 @@ const SKEW_LIMIT_SECONDS = 2
 export const clockCheck: Check = {
   name: 'clock',
   async run({ config, signal }) {
-    const endpoint =
-      config['subtensor.chain_endpoint']?.[0] ?? 'wss://entrypoint-finney.opentensor.ai:443'
-    const url = endpoint.replace(/^ws/, 'http')
+    const url = (networkOf(config).endpoints[0] ?? '').replace(/^ws/, 'http')
     const fetcher = new GuardedFetcher({ allowPrivate: true })
     const clock = new SystemClock()
     try {

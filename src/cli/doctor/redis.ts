@@ -18,7 +18,10 @@ export const redisCheck: Check = {
       maxRetriesPerRequest: 0,
       retryStrategy: () => null,
     })
-    redis.on('error', () => {})
+    let lost: unknown
+    redis.on('error', (error) => {
+      lost = error
+    })
     try {
       await redis.connect()
       const info = await redis.info()
@@ -47,8 +50,9 @@ export const redisCheck: Check = {
       }
       return results
     } catch (error) {
+      const { host, port } = redis.options
       return fail(
-        `no Redis answers (${describeError(error)})`,
+        `no Redis answers at ${host}:${port} (${describeError(lost ?? error)})`,
         'start redis-server or set REDIS_URL',
       )
     } finally {
