@@ -1,5 +1,6 @@
 import { ConfigError, nearestWord } from '../config/index.js'
 import { describeError, isAbort } from '../lib/errors.js'
+import { packageVersion } from '../lib/version.js'
 import type { Command, CommandIo } from './command.js'
 import { COMMANDS } from './commands/index.js'
 import { CliError } from './errors.js'
@@ -41,6 +42,10 @@ async function listVerbs(): Promise<string> {
 /** Runs `subreel` with the given words. Returns the exit code. */
 export async function runCli(argv: readonly string[], io: CommandIo): Promise<number> {
   const [verb, ...rest] = argv
+  if (verb === '--version' || verb === '-v') {
+    io.out(packageVersion())
+    return 0
+  }
   if (verb === undefined || verb === '--help' || verb === '-h' || verb === 'help') {
     io.out(await listVerbs())
     return verb === undefined ? 2 : 0

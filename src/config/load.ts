@@ -137,7 +137,8 @@ interface Flags {
 
 const isBoolean = (name: SettingName) => settingOf(name).schema.safeParse('true').data === true
 
-function parseFlags({ argv, ownFlags = [] }: LoadInput, problems: string[]): Flags {
+function parseFlags(input: LoadInput, problems: string[]): Flags {
+  const { argv } = input
   const values = new Map<SettingName, string>()
   const positionals: string[] = []
   let help = false
@@ -150,7 +151,7 @@ function parseFlags({ argv, ownFlags = [] }: LoadInput, problems: string[]): Fla
     }
     if (word === '--') continue
     if (/^-[a-z]/i.test(word)) {
-      const flag = nearest(word.slice(1), ownFlags)
+      const flag = nearest(word.slice(1), input)
       problems.push(`${word} is not a flag, which begin with two dashes; did you mean --${flag}?`)
       continue
     }
@@ -176,7 +177,7 @@ function parseFlags({ argv, ownFlags = [] }: LoadInput, problems: string[]): Fla
     const negated = /^no[-_.]/.test(flag) ? BY_NORMAL_NAME.get(normal(flag.slice(3))) : undefined
     const name = BY_NORMAL_NAME.get(normal(flag)) ?? negated
     if (name === undefined) {
-      problems.push(`--${flag} is not a setting; did you mean --${nearest(flag, ownFlags)}?`)
+      problems.push(`--${flag} is not a setting; did you mean --${nearest(flag, input)}?`)
       next()
     } else if (name === negated) {
       if (!isBoolean(name))
@@ -198,8 +199,9 @@ function parseFlags({ argv, ownFlags = [] }: LoadInput, problems: string[]): Fla
 }
 
 /** The flag with the smallest edit distance, for "did you mean". */
-function nearest(flag: string, ownFlags: readonly string[] = []): string {
-  return nearestWord(flag, [...ownFlags, ...SETTING_NAMES]) ?? 'help'
+function nearest(flag: string, { process, ownFlags = [] }: LoadInput): string {
+  const used = SETTING_NAMES.filter((name) => process === undefined || appliesTo(name, process))
+  return nearestWord(flag, [...ownFlags, ...used]) ?? 'help'
 }
 
 /** The word with the smallest edit distance, case and `-` for `_` aside. */
@@ -248,7 +250,7 @@ function readConfigFile(
   for (const [key, value] of flatten(table, '')) {
     const name = BY_NORMAL_NAME.get(normal(key))
     if (name === undefined)
-      problems.push(`${key} in ${path} is not a setting; did you mean ${nearest(key)}?`)
+      problems.push(`${key} in ${path} is not a setting; did you mean ${nearest(key, input)}?`)
     else values.set(name, value)
   }
   return values

@@ -5,6 +5,7 @@ import type { Logger } from './log.js'
 import { createRegistry, type Registry } from './metrics.js'
 import { Resources } from './resources.js'
 import { type Rng, SystemRng } from './rng.js'
+import { packageVersion } from './version.js'
 
 /** What is aborted has this long to let go of its files and sockets. */
 const ABORT_MS = 5_000
@@ -71,7 +72,8 @@ export async function runDaemon(
       stopping: stop.signal,
       aborting: abort.signal,
     })
-    log.info({ event: 'process.started', adminPort, node: process.version }, `${name} is running`)
+    const versions = { version: packageVersion(), node: process.version }
+    log.info({ event: 'process.started', adminPort, ...versions }, `${name} is running`)
     // The parent of a forked process (a test, pm2 with wait_ready) learns that it is up.
     process.send?.('ready')
     await aborted(stop.signal)

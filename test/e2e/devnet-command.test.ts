@@ -54,6 +54,14 @@ async function grows(chain: Chain, blocks: number): Promise<void> {
   watching.close()
 }
 
+it('subreel tells its version', async () => {
+  const lines: string[] = []
+  const out = (line: string) => lines.push(line)
+  const io = { out, err: assert.fail, env: {}, signal: AbortSignal.abort() }
+  assert.equal(await runCli(['--version'], io), 0)
+  assert.match(lines.join(), /^\d+\.\d+\.\d+/)
+})
+
 describe('subreel devnet', () => {
   const words = [
     ...['--fast', '--netuid', '7', '--tempo', '30', '--commit-reveal'],
