@@ -35,20 +35,36 @@ export function prepareReply<D extends AnySynapse>(
       `reply of ${definition.name} does not fit its schema: ${problem}`,
     )
   }
-  const own = definition.types.response.encode(parsed.data) as PyDict
-  const fields = new Map([...received.fields, ...own])
-  const values = { ...received.request, ...parsed.data }
-  return {
-    definition,
-    response: parsed.data as ResponseOf<D>,
-    // Each protocol reads one of the two.
-    get members() {
-      return writeMembers(sentFields(definition, values, fields))
-    },
-    get responseMembers() {
-      return writeMembers(sentFields(definition, parsed.data, own))
-    },
-    bodyHash: bodyHash(definition.requiredHashFields, fields),
+  return new ParsedReply(received, parsed.data as ResponseOf<D>)
+}
+
+/** Serialises when asked: each protocol reads one of the two forms. */
+class ParsedReply<D extends AnySynapse> implements PreparedReply<D> {
+  readonly definition: D
+  readonly response: ResponseOf<D>
+  readonly #received: ReceivedRequest<D>
+  readonly #own: PyDict
+  readonly #fields: PyDict
+
+  constructor(received: ReceivedRequest<D>, response: ResponseOf<D>) {
+    this.definition = received.definition
+    this.response = response
+    this.#received = received
+    this.#own = this.definition.types.response.encode(response) as PyDict
+    this.#fields = new Map([...received.fields, ...this.#own])
+  }
+
+  get members(): string {
+    const values = { ...this.#received.request, ...this.response }
+    return writeMembers(sentFields(this.definition, values, this.#fields))
+  }
+
+  get responseMembers(): string {
+    return writeMembers(sentFields(this.definition, this.response, this.#own))
+  }
+
+  get bodyHash(): string {
+    return bodyHash(this.definition.requiredHashFields, this.#fields)
   }
 }
 
