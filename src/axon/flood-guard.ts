@@ -7,7 +7,7 @@ export interface FloodLimits {
   readonly forgedPerPair: RateLimit
   /** Bad signatures from one address, whatever hotkeys it claims. */
   readonly forgedPerAddress: RateLimit
-  /** Bad signatures in all. One check costs about 0.3 ms of a core. */
+  /** Bad signatures in all. One check costs about 0.1 ms of a core. */
   readonly forgedInAll: RateLimit
   /** Requests of one address refused for any other fault of their own: unsigned, unregistered, stale. */
   readonly refusedPerAddress: RateLimit
