@@ -85,8 +85,10 @@ const probeSchema = z.object({
  * Throws MediaError: MEDIA_NOT_FOUND, MEDIA_EMPTY, MEDIA_FORMAT_REFUSED, MEDIA_UNREADABLE, MEDIA_TIMEOUT.
  */
 export async function probe(file: string, options: ProbeOptions = {}): Promise<MediaInfo> {
-  await sniffFile(file)
-  const output = await runProbe(file, options)
+  const sniffed = await sniffFile(file)
+  // ffprobe does not know a JPEG with a second one behind it, as cameras write them, unless it is told.
+  const input = sniffed === 'jpeg' ? ['-f', 'jpeg_pipe'] : []
+  const output = await runProbe(file, input, options)
   const parsed = probeSchema.safeParse(output)
   if (!parsed.success) {
     throw new MediaError(
@@ -170,9 +172,13 @@ export async function runFfprobe(
   }
 }
 
-async function runProbe(file: string, options: ProbeOptions): Promise<unknown> {
+async function runProbe(
+  file: string,
+  input: readonly string[],
+  options: ProbeOptions,
+): Promise<unknown> {
   const asked = ['-count_packets', '-print_format', 'json', '-show_entries', SHOWN]
-  const text = await runFfprobe(file, asked, options)
+  const text = await runFfprobe(file, [...asked, ...input], options)
   try {
     return JSON.parse(text)
   } catch (error) {

@@ -110,7 +110,8 @@ async function requireModest(
   const { video, durationSeconds } = await probe(path, options)
   if (video === undefined) return require('seconds', durationSeconds, MAX_SECONDS)
   require('pixels', video.width * video.height, MAX_PIXELS)
-  require('frames', video.frames, 1)
+  // Cameras put a second JPEG behind the first; readers take one.
+  if (format === 'gif') require('frames', video.frames, 1)
 }
 
 function fill(

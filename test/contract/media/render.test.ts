@@ -137,6 +137,13 @@ describe('a workflow that reads an image by URL', () => {
     assert.equal(comfy.ended.length, before, 'no server saw any of them')
   })
 
+  it('is run with a photo that has a second picture behind the first, as cameras make them', async () => {
+    const photo = { create: { width: 32, height: 24, channels: 3, background: '#0000ff' } } as const
+    const jpeg = await sharp(photo).jpeg().toBuffer()
+    images.set('/photo', Buffer.concat([jpeg, jpeg]))
+    assert.equal((await render(reading(`${origin}/photo`))).files.length, 1)
+  })
+
   it('has nothing fetched when the firewall refuses it', async () => {
     const before = asked
     const hostile: Workflow = {
