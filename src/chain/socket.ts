@@ -2,6 +2,7 @@ import WebSocket from 'ws'
 import { z } from 'zod'
 import type { Clock } from '../lib/clock.js'
 import { withResolvers } from '../lib/resources.js'
+import { withoutCredentials } from '../lib/secret.js'
 import { within } from './deadline.js'
 import { ChainError } from './errors.js'
 
@@ -247,10 +248,11 @@ function disconnected(
   status?: number,
   cause?: unknown,
 ): ChainError {
+  const shown = withoutCredentials(endpoint)
   const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : ''
   return new ChainError(
-    { code: 'CHAIN_DISCONNECTED', endpoint, ...(status === undefined ? {} : { status }) },
-    `the connection to ${endpoint} ${what}${reason}`,
+    { code: 'CHAIN_DISCONNECTED', endpoint: shown, ...(status === undefined ? {} : { status }) },
+    `the connection to ${shown} ${what}${reason}`,
     { cause, retryable: true },
   )
 }

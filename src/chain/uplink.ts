@@ -4,6 +4,7 @@ import type { Logger } from '../lib/log.js'
 import { withResolvers } from '../lib/resources.js'
 import { type RetryPolicy, retryDelayMs } from '../lib/retry.js'
 import type { Rng } from '../lib/rng.js'
+import { withoutCredentials } from '../lib/secret.js'
 import { ChainError } from './errors.js'
 import type { ChainMetrics } from './metrics.js'
 import type { RequestOptions } from './socket.js'
@@ -131,7 +132,7 @@ export class Uplink<L extends Link> {
 
   /** Each endpoint and why it was last left or not taken. */
   get troubles(): readonly (readonly [endpoint: string, trouble: string])[] {
-    return this.#states.map(({ endpoint, trouble }) => [endpoint, trouble])
+    return this.#states.map(({ endpoint, trouble }) => [withoutCredentials(endpoint), trouble])
   }
 
   /** Tells that calls on `link` time out: it is left without waiting for the watchdog. */
@@ -159,13 +160,19 @@ export class Uplink<L extends Link> {
       const link = await this.#establish()
       if (link === undefined) return
       metrics?.connected.set(1)
-      log.info({ event: 'endpoint.joined', endpoint: link.endpoint }, 'connected to the chain')
+      log.info(
+        { event: 'endpoint.joined', endpoint: withoutCredentials(link.endpoint) },
+        'connected to the chain',
+      )
       const reason = await this.#serve(link)
       metrics?.connected.set(0)
       await link.close().catch(() => undefined)
       if (reason === undefined) return
       metrics?.endpointsLeft.inc({ reason })
-      log.warn({ event: 'endpoint.left', endpoint: link.endpoint, reason }, 'left a chain endpoint')
+      log.warn(
+        { event: 'endpoint.left', endpoint: withoutCredentials(link.endpoint), reason },
+        'left a chain endpoint',
+      )
       this.#postpone(link.endpoint, reason)
     }
   }
@@ -229,7 +236,7 @@ export class Uplink<L extends Link> {
           this.#options.log.debug(
             {
               event: 'endpoint.probe-failed',
-              endpoint: link.endpoint,
+              endpoint: withoutCredentials(link.endpoint),
               reason: describeError(error),
             },
             'a chain endpoint did not answer the watchdog',
@@ -279,7 +286,11 @@ export class Uplink<L extends Link> {
         }
         await link.close()
         log.warn(
-          { event: 'endpoint.refused', endpoint: eligible.endpoint, reason: refusal },
+          {
+            event: 'endpoint.refused',
+            endpoint: withoutCredentials(eligible.endpoint),
+            reason: refusal,
+          },
           'a chain endpoint is not usable now',
         )
         this.#postpone(eligible.endpoint, refusal)
@@ -287,7 +298,11 @@ export class Uplink<L extends Link> {
         if (signal.aborted) return undefined
         tried.failed.add(eligible.endpoint)
         log.warn(
-          { event: 'endpoint.failed', endpoint: eligible.endpoint, reason: describeError(error) },
+          {
+            event: 'endpoint.failed',
+            endpoint: withoutCredentials(eligible.endpoint),
+            reason: describeError(error),
+          },
           'a chain endpoint could not be reached',
         )
         this.#postpone(eligible.endpoint, describeError(error), isThrottled(error))
@@ -303,7 +318,7 @@ export class Uplink<L extends Link> {
       await link.close()
       throw new ChainError(
         { code: 'CHAIN_WRONG_NETWORK', expected: this.#genesis, actual: link.genesisHash },
-        `${link.endpoint} serves a network with genesis ${link.genesisHash}, not ${this.#genesis}`,
+        `${withoutCredentials(link.endpoint)} serves a network with genesis ${link.genesisHash}, not ${this.#genesis}`,
       )
     }
     const timeoutMs = this.#options.probeTimeoutMs ?? DEFAULT_PROBE_TIMEOUT_MS
@@ -330,7 +345,7 @@ export class Uplink<L extends Link> {
     )
     if (!all && !(none && waited)) return false
     this.#options.log.warn(
-      { event: 'endpoint.accepted', endpoint: state.endpoint, reason: refusal },
+      { event: 'endpoint.accepted', endpoint: withoutCredentials(state.endpoint), reason: refusal },
       'no endpoint agrees with the blocks seen before; following this one',
     )
     this.#best = 0

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parse as parseToml, TomlError } from 'smol-toml'
+import { withoutCredentials } from '../lib/secret.js'
 import { ConfigError } from './errors.js'
 import {
   type Config,
@@ -105,7 +106,8 @@ export function isSecret(name: SettingName): boolean {
 }
 
 function shown(name: SettingName, value: unknown): string {
-  return isSecret(name) ? '' : `, got ${JSON.stringify(value)}`
+  if (isSecret(name)) return ''
+  return `, got ${JSON.stringify(typeof value === 'string' ? withoutCredentials(value) : value)}`
 }
 
 function firstGiven(

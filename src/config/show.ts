@@ -1,3 +1,4 @@
+import { withoutCredentials } from '../lib/secret.js'
 import { appliesTo, type Effective, isSecret, SETTING_NAMES, settingOf } from './load.js'
 import type { ProcessName, SettingName } from './settings.js'
 
@@ -24,6 +25,8 @@ export function showConfig(effective: Effective, process?: ProcessName): ShownSe
 function mask(name: SettingName, value: unknown): unknown {
   if (value === undefined) return null
   if (isSecret(name)) return '[Redacted]'
+  if (typeof value === 'string') return value.split(',').map(withoutCredentials).join(',')
+  if (Array.isArray(value)) return value.map((item) => withoutCredentials(String(item)))
   return value
 }
 

@@ -27,3 +27,13 @@ export class Secret<T> {
     return REDACTED
   }
 }
+
+/**
+ * A URL for logs and people: user information and the query, where services put keys, are left out.
+ *
+ * @example withoutCredentials('wss://node.example/ws?apikey=x') // 'wss://node.example/ws?[Redacted]'
+ */
+export function withoutCredentials(text: string): string {
+  if (!/^\w+:\/\//.test(text)) return text
+  return text.replace(/\/\/[^/?#]*@/, `//${REDACTED}@`).replace(/\?.*$/s, `?${REDACTED}`)
+}

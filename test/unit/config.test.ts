@@ -165,6 +165,19 @@ describe('configuration', () => {
     )
   })
 
+  it('shows URLs without the keys that services put into them', () => {
+    const words = [
+      '--netuid=1',
+      '--subtensor.chain_endpoint=wss://me:hunter2@a/ws,wss://b/ws?key=hunter2',
+      '--miner.upscaler_url=http://me:hunter2@c:1/x',
+    ]
+    const shown = formatConfig(showConfig(load(words)))
+    assert.ok(!shown.includes('hunter2'), shown)
+    assert.match(shown, /wss:\/\/\[Redacted\]@a\/ws,wss:\/\/b\/ws\?\[Redacted\]/)
+    const wrong = problemsOf(() => load(['--netuid=1', '--subtensor.network=http://a?k=hunter2']))
+    assert.ok(!wrong.join().includes('hunter2'), wrong.join())
+  })
+
   it('keeps empty tokens in place so that they line up with their servers', () => {
     const { config } = load(['--netuid', '1'], { COMFYUI_TOKENS: ',b,,d' })
     assert.deepEqual(

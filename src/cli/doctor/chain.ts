@@ -1,4 +1,5 @@
 import { createChain } from '../../chain/index.js'
+import { withoutCredentials } from '../../lib/secret.js'
 import { networkOf } from '../../neuron/index.js'
 import { toNetuid } from '../../protocol/units.js'
 import { WalletError } from '../../wallet/index.js'
@@ -13,6 +14,7 @@ export const chainCheck: Check = {
   name: 'chain',
   async run({ config, signal, signer }) {
     const network = networkOf(config)
+    const shown = network.endpoints.map(withoutCredentials).join(', ')
     const chain = createChain({
       ...network,
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
@@ -21,7 +23,7 @@ export const chainCheck: Check = {
     })
     try {
       const { number } = await chain.head({ signal })
-      const results: CheckResult[] = [ok(`block ${number} of ${config['subtensor.network']}`)]
+      const results: CheckResult[] = [ok(`block ${number} of ${shown}`)]
       if (config.netuid === undefined) return results
       const { neurons } = await chain.metagraph(toNetuid(config.netuid), { signal })
       let hotkey: string
@@ -41,7 +43,7 @@ export const chainCheck: Check = {
       return results
     } catch {
       return fail(
-        `none of ${network.endpoints.join(', ')} answers as it should`,
+        `none of ${shown} answers as it should`,
         'check --subtensor.network or --subtensor.chain_endpoint, and the way out of this host',
       )
     } finally {

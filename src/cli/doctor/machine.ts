@@ -145,7 +145,7 @@ export const clockCheck: Check = {
       response.body.destroy()
       const date = Date.parse(response.headers['date'] ?? '')
       if (Number.isNaN(date))
-        return warn(`${url} names no time`, 'check the clock yourself (timedatectl)')
+        return warn(`${new URL(url).host} names no time`, 'check the clock yourself (timedatectl)')
       // The Date header has a resolution of one second: its middle is the best guess.
       const skew = Math.abs(date + 500 - (before + clock.now()) / 2) / 1000
       const line = `clock is within ${skew.toFixed(1)} s of ${new URL(url).host}`
