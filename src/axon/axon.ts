@@ -19,14 +19,9 @@ import { Pipeline } from './pipeline.js'
 import { sendReply } from './reply.js'
 import { type AxonRoute, serve } from './types.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set by the axon on a request for one of its synapses. */
-    passage: Passage | undefined
-  }
-}
-
 const NO_BYTES = new Uint8Array(0)
+/** The property of a request for a synapse that holds its passage. */
+const PASSAGE = 'passage'
 /** Sockets are looked over so often for having taken too long, in milliseconds. */
 const CHECK_CONNECTIONS_MS = 1000
 
@@ -126,7 +121,7 @@ export class Axon implements Closable {
     })
     app.removeAllContentTypeParsers()
     // A property, not a WeakMap: that would keep each request alive until the next full collection.
-    app.decorateRequest('passage', undefined)
+    app.decorateRequest(PASSAGE, undefined)
     // JSON by its name, too: what falls to '*' is parsed as a media type each time.
     app.addContentTypeParser(
       ['application/json', '*'],
@@ -164,12 +159,12 @@ export class Axon implements Closable {
     const { clock } = this.#settings
     const startedMs = clock.monotonic()
     const passage = new Passage(route, request.raw, reply, () => clock.monotonic() - startedMs)
-    request.passage = passage
+    request.setDecorator(PASSAGE, passage)
     this.#pipeline.head(passage, done)
   }
 
   async #onBody(request: FastifyRequest): Promise<void> {
-    const { passage } = request
+    const passage = request.getDecorator<Passage | undefined>(PASSAGE)
     const body = request.body instanceof Uint8Array ? request.body : NO_BYTES
     if (passage !== undefined) await this.#pipeline.body(passage, body)
   }
