@@ -1,6 +1,4 @@
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -10,6 +8,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { z } from 'zod'
 import type { UrlRules } from '../lib/http/index.js'
 import type { Logger } from '../lib/log.js'
+import { tempFolder } from '../lib/temp-folder.js'
 import type { OrganicJob, OrganicJobs, OrganicRequest } from '../queue/index.js'
 import { mountObjects } from '../storage/index.js'
 import { GatewayError, STATUS } from './errors.js'
@@ -221,17 +220,12 @@ async function storeUpload(
       else done(null, chunk)
     },
   })
-  const dir = await mkdtemp(join(options.tempDir ?? tmpdir(), 'subreel-upload-'))
-  try {
-    const path = join(dir, 'upload')
-    await pipeline(body, meter, createWriteStream(path))
-    if (received === 0)
-      throw new GatewayError({ code: 'GATEWAY_BAD_REQUEST' }, 'the upload is empty')
-    const file = { path, folder: UPLOAD_FOLDER, hotkey: client }
-    return (await uploads.deliver(file, new AbortController().signal)).url
-  } finally {
-    await rm(dir, { recursive: true, force: true })
-  }
+  await using dir = await tempFolder('subreel-upload-', options.tempDir)
+  const path = join(dir.path, 'upload')
+  await pipeline(body, meter, createWriteStream(path))
+  if (received === 0) throw new GatewayError({ code: 'GATEWAY_BAD_REQUEST' }, 'the upload is empty')
+  const file = { path, folder: UPLOAD_FOLDER, hotkey: client }
+  return (await uploads.deliver(file, new AbortController().signal)).url
 }
 
 /** Server-sent events: the job now and after each change, until it has ended or the user hangs up. */

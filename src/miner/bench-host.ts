@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Engine, VideoResult } from '../engines/index.js'
 import type { Clock } from '../lib/clock.js'
+import { tempFolder } from '../lib/temp-folder.js'
 import { fileUrl, type MediaTools, runFfmpeg } from '../media/index.js'
 
 /** What a number of jobs at once achieved. */
@@ -41,32 +41,28 @@ export interface BenchOptions<P> {
  */
 export async function measureSlots<P>(options: BenchOptions<P>): Promise<Measured[]> {
   const { engine, params, maxSlots, clock, signal, onMeasured } = options
-  const dir = await mkdtemp(join(tmpdir(), 'subreel-bench-'))
-  try {
-    const path = join(dir, 'clip.mp4')
-    await makeClip(path, options)
-    await engine.ready(signal)
-    const work = async (name: string) => {
-      const workDir = join(dir, name)
-      await mkdir(workDir)
-      await engine.run({ path, params }, { workDir, signal })
-    }
-    // The first finds out what all later ones know of the clip: it is none of those that are compared.
-    await work('first')
-    const measured: Measured[] = []
-    for (let slots = 1; slots <= maxSlots; slots *= 2) {
-      const startMs = clock.monotonic()
-      await Promise.all(Array.from({ length: slots }, (_, n) => work(`${slots}-${n}`)))
-      const minutes = (clock.monotonic() - startMs) / 60_000
-      const step = { slots, jobsPerMinute: slots / minutes }
-      measured.push(step)
-      onMeasured?.(step)
-      if (chooseSlots(measured) < slots) break
-    }
-    return measured
-  } finally {
-    await rm(dir, { recursive: true, force: true })
+  await using dir = await tempFolder('subreel-bench-')
+  const path = join(dir.path, 'clip.mp4')
+  await makeClip(path, options)
+  await engine.ready(signal)
+  const work = async (name: string) => {
+    const workDir = join(dir.path, name)
+    await mkdir(workDir)
+    await engine.run({ path, params }, { workDir, signal })
   }
+  // The first finds out what all later ones know of the clip: it is none of those that are compared.
+  await work('first')
+  const measured: Measured[] = []
+  for (let slots = 1; slots <= maxSlots; slots *= 2) {
+    const startMs = clock.monotonic()
+    await Promise.all(Array.from({ length: slots }, (_, n) => work(`${slots}-${n}`)))
+    const minutes = (clock.monotonic() - startMs) / 60_000
+    const step = { slots, jobsPerMinute: slots / minutes }
+    measured.push(step)
+    onMeasured?.(step)
+    if (chooseSlots(measured) < slots) break
+  }
+  return measured
 }
 
 async function makeClip(

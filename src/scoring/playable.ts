@@ -1,5 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
+import { tempFolder } from '../lib/temp-folder.js'
 import { decodedFrameCount, MediaError, type MediaTools, probe } from '../media/index.js'
 import { isPackage, readPackage } from '../media/package/index.js'
 
@@ -21,13 +21,9 @@ export async function checkPlayable(
   tools: MediaTools,
   signal: AbortSignal,
 ): Promise<Playable> {
-  const dir = await mkdtemp(join(dirname(path), 'package-'))
-  try {
-    const { path: _, ...playable } = await findPlayable(path, dir, tools, signal)
-    return playable
-  } finally {
-    await rm(dir, { recursive: true, force: true })
-  }
+  await using dir = await tempFolder('package-', dirname(path))
+  const { path: _, ...playable } = await findPlayable(path, dir.path, tools, signal)
+  return playable
 }
 
 /** The file itself, or the first file of a package, that a player would show; unpacks into `dir`. */

@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Clock } from '../lib/clock.js'
 import { describeError, isAbort } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
+import { tempFolder } from '../lib/temp-folder.js'
 import type { ValidatorMetrics } from './metrics.js'
 import type { Outcome } from './outcomes.js'
 import type { RoundInfo, RoundStore, ScoreRow } from './state/rounds.js'
@@ -30,20 +28,16 @@ export interface RoundLifeModules {
 export async function playRound(
   { rounds, clock, log, metrics }: RoundLifeModules,
   round: RoundInfo,
-  {
-    miners,
-    tempDir = tmpdir(),
-  }: { readonly miners: number; readonly tempDir?: string | undefined },
+  { miners, tempDir }: { readonly miners: number; readonly tempDir?: string | undefined },
   scores: (dir: string) => Promise<readonly ScoreRow[]>,
 ): Promise<RoundResult> {
   const { roundId, kind } = round
   if (!(await rounds.open(round))) return { outcome: 'played-before' }
   log.info({ event: 'round.opened', roundId, miners }, 'opened a round')
   const started = clock.monotonic()
-  let dir: string | undefined
   try {
-    dir = await mkdtemp(join(tempDir, 'subreel-round-'))
-    const rows = excused(await scores(dir))
+    await using dir = await tempFolder('subreel-round-', tempDir)
+    const rows = excused(await scores(dir.path))
     if (rows.every(({ outcome }) => outcome === 'infrastructure') && rows.length > 0)
       log.error(
         { event: 'round.unanswered', roundId, miners: rows.length },
@@ -62,8 +56,6 @@ export async function playRound(
     if (!isAbort(error))
       log.error({ event: 'round.voided', roundId, error }, 'voided a round: the fault is ours')
     throw error
-  } finally {
-    if (dir !== undefined) await rm(dir, { recursive: true, force: true })
   }
 }
 

@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { DevComfy } from '../../devcomfy/index.js'
 import { createLog } from '../../lib/log.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import type { Command } from '../command.js'
 import { CliError } from '../errors.js'
 
@@ -52,12 +50,12 @@ export const command: Command = {
     const { values } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: false })
     const ms = (option: 'node-ms' | 'step-ms' | 'load-ms') =>
       whole(values[option], option, 3_600_000)
-    const temporary =
-      values.folder === undefined ? await mkdtemp(join(tmpdir(), 'subreel-devcomfy-')) : undefined
+    await using temporary =
+      values.folder === undefined ? await tempFolder('subreel-devcomfy-') : undefined
     const server = await DevComfy.start({
       host: values.host,
       port: whole(values.port, 'port', 65_535),
-      folder: values.folder ?? temporary ?? '',
+      folder: values.folder ?? temporary?.path ?? '',
       models: values.model,
       vramBytes: whole(values['vram-mb'], 'vram-mb', 1_000_000) * 1024 ** 2,
       speed: { nodeMs: ms('node-ms'), stepMs: ms('step-ms'), loadMs: ms('load-ms') },
@@ -69,7 +67,6 @@ export const command: Command = {
       io.signal.addEventListener('abort', () => resolve(), { once: true })
     })
     await server.close()
-    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true })
     return 0
   },
 }

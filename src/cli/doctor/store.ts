@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SystemClock } from '../../lib/clock.js'
 import { describeError } from '../../lib/errors.js'
 import { silentLog } from '../../lib/log.js'
 import { SystemRng } from '../../lib/rng.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import { openStore } from '../../storage/index.js'
 import { type Check, fail, ok } from './check.js'
 
@@ -14,7 +14,7 @@ export const storeCheck: Check = {
   name: 'store',
   async run({ config, signal }) {
     const type = config['bucket.type']
-    const dir = await mkdtemp(join(tmpdir(), 'subreel-doctor-'))
+    await using dir = await tempFolder('subreel-doctor-')
     try {
       const store = await openStore(config, {
         clock: new SystemClock(),
@@ -24,8 +24,8 @@ export const storeCheck: Check = {
       try {
         const content = randomBytes(1024)
         const key = `doctor/${randomBytes(16).toString('hex')}`
-        await writeFile(join(dir, 'object'), content)
-        await store.putFile(key, join(dir, 'object'), { signal })
+        await writeFile(join(dir.path, 'object'), content)
+        await store.putFile(key, join(dir.path, 'object'), { signal })
         const read = Buffer.concat(await (await store.get(key, { signal })).toArray())
         await store.delete(key, { signal })
         if (!read.equals(content))
@@ -36,8 +36,6 @@ export const storeCheck: Check = {
       }
     } catch (error) {
       return fail(`${type}: ${describeError(error)}`, 'check bucket.* and the rights of the key')
-    } finally {
-      await rm(dir, { recursive: true, force: true })
     }
   },
 }

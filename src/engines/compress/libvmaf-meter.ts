@@ -1,7 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { tempFolder } from '../../lib/temp-folder.js'
 import { hostileInput, type MediaTools, runFfmpeg } from '../../media/index.js'
 import { EngineError } from '../errors.js'
 import type { MeasureOptions, Quality, QualityMeter, VmafModel } from './meter.js'
@@ -31,20 +32,16 @@ export class LibvmafMeter implements QualityMeter {
   async measure(
     reference: string,
     distorted: string,
-    { every, models, signal, workDir = tmpdir() }: MeasureOptions,
+    { every, models, signal, workDir }: MeasureOptions,
   ): Promise<Quality> {
-    const folder = await mkdtemp(join(workDir, 'subreel-vmaf-'))
-    try {
-      const log = join(folder, 'vmaf.json')
-      await runFfmpeg(this.#args(reference, distorted, log, every, models), {
-        ...this.#tools,
-        signal,
-        writes: [folder],
-      })
-      return parseLog(await readFile(log, 'utf8'), models)
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
+    await using folder = await tempFolder('subreel-vmaf-', workDir)
+    const log = join(folder.path, 'vmaf.json')
+    await runFfmpeg(this.#args(reference, distorted, log, every, models), {
+      ...this.#tools,
+      signal,
+      writes: [folder.path],
+    })
+    return parseLog(await readFile(log, 'utf8'), models)
   }
 
   #args(

@@ -1,5 +1,6 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { tempFolder } from '../../lib/temp-folder.js'
 import {
   fileUrl,
   hostileInput,
@@ -202,25 +203,21 @@ export class Splicer {
 
   async #join({ strips, starts, picks }: Plan, output: string): Promise<void> {
     const { workDir } = this.#lab.options
-    const folder = await mkdtemp(join(workDir, 'stretches-'))
-    try {
-      for (const pick of new Set(picks)) {
-        const input = strips[pick]?.candidate.path ?? ''
-        await runFfmpeg(
-          [
-            ...[...hostileInput(input), '-map', '0:v:0', '-c', 'copy', '-f', 'segment'],
-            ...['-segment_frames', starts.slice(1).join(','), '-segment_format', 'mp4'],
-            // Without the second, pieces with B-frames begin two frames late.
-            ...['-reset_timestamps', '1', '-avoid_negative_ts', 'disabled'],
-            fileUrl(join(folder, `${pick}-%d.mp4`)),
-          ],
-          this.#options,
-        )
-      }
-      const pieces = picks.map((pick, s) => join(folder, `${pick}-${s}.mp4`))
-      await joinPieces(pieces, output, folder, this.#options)
-    } finally {
-      await rm(folder, { recursive: true, force: true })
+    await using folder = await tempFolder('stretches-', workDir)
+    for (const pick of new Set(picks)) {
+      const input = strips[pick]?.candidate.path ?? ''
+      await runFfmpeg(
+        [
+          ...[...hostileInput(input), '-map', '0:v:0', '-c', 'copy', '-f', 'segment'],
+          ...['-segment_frames', starts.slice(1).join(','), '-segment_format', 'mp4'],
+          // Without the second, pieces with B-frames begin two frames late.
+          ...['-reset_timestamps', '1', '-avoid_negative_ts', 'disabled'],
+          fileUrl(join(folder.path, `${pick}-%d.mp4`)),
+        ],
+        this.#options,
+      )
     }
+    const pieces = picks.map((pick, s) => join(folder.path, `${pick}-${s}.mp4`))
+    await joinPieces(pieces, output, folder.path, this.#options)
   }
 }

@@ -1,6 +1,6 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { tempFolder } from '../../lib/temp-folder.js'
 import {
   fileUrl,
   hostileInput,
@@ -56,12 +56,8 @@ export class Video2xEngine implements Engine<UpscaleParams, UpscaleResult> {
   /** Also upscales a few frames, to learn how many this build loses. */
   async ready(signal: AbortSignal): Promise<void> {
     this.#features = await this.#probe(signal)
-    const workDir = await mkdtemp(join(tmpdir(), 'subreel-video2x-'))
-    try {
-      await this.#calibrate(workDir, signal)
-    } finally {
-      await rm(workDir, { recursive: true, force: true })
-    }
+    await using workDir = await tempFolder('subreel-video2x-')
+    await this.#calibrate(workDir.path, signal)
   }
 
   async #calibrate(workDir: string, signal: AbortSignal): Promise<void> {

@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { must } from '../../lib/errors.js'
 import { GuardedFetcher } from '../../lib/http/index.js'
 import { Resources } from '../../lib/resources.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import { openComfyPool, type Workflow } from '../../media/comfyui/index.js'
 import { cosine } from '../metrics/embedding/index.js'
 import type { Calibration } from './calibration.js'
@@ -62,10 +60,6 @@ function cosinesOf(one: Rerun, other: Rerun): number[] {
 }
 
 async function within<T>(work: (dir: string) => Promise<T>): Promise<T> {
-  const dir = await mkdtemp(join(tmpdir(), 'subreel-calibrate-'))
-  try {
-    return await work(dir)
-  } finally {
-    await rm(dir, { recursive: true, force: true })
-  }
+  await using dir = await tempFolder('subreel-calibrate-')
+  return await work(dir.path)
 }

@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { sha256OfFile } from '../../lib/hash.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import { MediaError, type MediaTools, probe, probeVideo } from '../../media/index.js'
 import { isOurFault } from '../blame.js'
 import { ScoringError } from '../errors.js'
@@ -201,66 +199,62 @@ class Judgement {
   async upscaling(task: UpscalingTask, signal?: AbortSignal): Promise<readonly Judged[]> {
     this.#checkResults(task.results)
     const reference = await this.#reference(task.reference, signal)
-    const folder = await mkdtemp(join(this.#options.tempDir ?? tmpdir(), 'subreel-judge-'))
-    try {
-      const { input, baseline } = await makeBaseline(
-        { reference: task.reference, input: task.input, scale: task.scale, folder },
-        reference.info.video,
-        { ...this.#modules.media, signal },
-      )
-      const given = await probe(input, { ...this.#modules.media, signal })
-      const parameters: UpscalingParameters = {
-        scale: task.scale,
-        codecs: task.codecs ?? UPSCALING_CODECS,
-        contentLengthSeconds: reference.info.durationSeconds,
-        inputBytes: given.sizeBytes,
-        inputGiven: task.input !== undefined,
-        every: task.every ?? 1,
-      }
-      const candidates = await this.#gate(reference, task.results, signal, UPSCALING_LENIENCY, {
-        codecs: parameters.codecs,
-        width: reference.info.video.width,
-        height: reference.info.video.height,
-        size: { kind: 'multiple', inputBytes: given.sizeBytes, scale: task.scale },
-      })
-      const { pieapp } = this.#modules
-      const extra = pieapp === undefined ? [baseline] : []
-      const measured = await this.#measure(
-        reference,
-        candidates,
-        extra,
-        { every: parameters.every, ...(pieapp === undefined ? { detail: task.scale } : {}) },
-        signal,
-      )
-      return await Promise.all(
-        candidates.map(async (candidate, index) => {
-          const outcome = measured.results[index]
-          const metrics = outcome?.metrics
-          const quality =
-            metrics === undefined
-              ? undefined
-              : await this.#upscaleQuality(
-                  reference.path,
-                  candidate,
-                  metrics,
-                  measured.extra[0],
-                  signal,
-                )
-          const verdict = judgeUpscaling({
-            gates: outcome?.gates ?? candidate.gates,
-            vmaf: metrics?.vmaf,
-            vmafNeg: metrics?.vmafNeg,
-            contentLengthSeconds: parameters.contentLengthSeconds,
-            quality,
-          })
-          return this.#judged('upscaling', reference, candidate, verdict, metrics, parameters, {
-            ...(quality === undefined ? {} : { quality }),
-          })
-        }),
-      )
-    } finally {
-      await rm(folder, { recursive: true, force: true })
+    await using folder = await tempFolder('subreel-judge-', this.#options.tempDir)
+    const { input, baseline } = await makeBaseline(
+      { reference: task.reference, input: task.input, scale: task.scale, folder: folder.path },
+      reference.info.video,
+      { ...this.#modules.media, signal },
+    )
+    const given = await probe(input, { ...this.#modules.media, signal })
+    const parameters: UpscalingParameters = {
+      scale: task.scale,
+      codecs: task.codecs ?? UPSCALING_CODECS,
+      contentLengthSeconds: reference.info.durationSeconds,
+      inputBytes: given.sizeBytes,
+      inputGiven: task.input !== undefined,
+      every: task.every ?? 1,
     }
+    const candidates = await this.#gate(reference, task.results, signal, UPSCALING_LENIENCY, {
+      codecs: parameters.codecs,
+      width: reference.info.video.width,
+      height: reference.info.video.height,
+      size: { kind: 'multiple', inputBytes: given.sizeBytes, scale: task.scale },
+    })
+    const { pieapp } = this.#modules
+    const extra = pieapp === undefined ? [baseline] : []
+    const measured = await this.#measure(
+      reference,
+      candidates,
+      extra,
+      { every: parameters.every, ...(pieapp === undefined ? { detail: task.scale } : {}) },
+      signal,
+    )
+    return await Promise.all(
+      candidates.map(async (candidate, index) => {
+        const outcome = measured.results[index]
+        const metrics = outcome?.metrics
+        const quality =
+          metrics === undefined
+            ? undefined
+            : await this.#upscaleQuality(
+                reference.path,
+                candidate,
+                metrics,
+                measured.extra[0],
+                signal,
+              )
+        const verdict = judgeUpscaling({
+          gates: outcome?.gates ?? candidate.gates,
+          vmaf: metrics?.vmaf,
+          vmafNeg: metrics?.vmafNeg,
+          contentLengthSeconds: parameters.contentLengthSeconds,
+          quality,
+        })
+        return this.#judged('upscaling', reference, candidate, verdict, metrics, parameters, {
+          ...(quality === undefined ? {} : { quality }),
+        })
+      }),
+    )
   }
 
   async #upscaleQuality(

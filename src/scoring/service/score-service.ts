@@ -1,5 +1,4 @@
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { realpath } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -9,6 +8,7 @@ import { FetchError, type GuardedFetcher } from '../../lib/http/index.js'
 import type { Logger } from '../../lib/log.js'
 import { mapLimit } from '../../lib/loop.js'
 import { Places } from '../../lib/places.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import { ScoringError } from '../errors.js'
 import { findCopies } from '../gates/copies.js'
 import type { Judge, Judged, ResultFile } from '../judge/index.js'
@@ -150,27 +150,22 @@ export class ScoreService {
   }
 
   async #work(request: ScoreRequest, signal: AbortSignal): Promise<unknown> {
-    const tempDir = this.#options.tempDir ?? tmpdir()
-    const folder = await mkdtemp(join(tempDir, 'subreel-scorer-'))
-    try {
-      const reference = await this.#file(request.reference, join(folder, 'reference'), signal)
-      const files: ResultFile[] = []
-      const missing = new Map<string, Failure>()
-      await mapLimit(request.results, 4, async (result, index) => {
-        try {
-          const path = await this.#file(result, join(folder, `result-${index}`), signal)
-          files.push({ id: result.id, path })
-        } catch (error) {
-          signal.throwIfAborted()
-          missing.set(result.id, failureOf(error))
-        }
-      })
-      const judged =
-        files.length === 0 ? [] : await this.#judge(request, reference, files, folder, signal)
-      return this.#answer(request, judged, missing)
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
+    await using folder = await tempFolder('subreel-scorer-', this.#options.tempDir)
+    const reference = await this.#file(request.reference, join(folder.path, 'reference'), signal)
+    const files: ResultFile[] = []
+    const missing = new Map<string, Failure>()
+    await mapLimit(request.results, 4, async (result, index) => {
+      try {
+        const path = await this.#file(result, join(folder.path, `result-${index}`), signal)
+        files.push({ id: result.id, path })
+      } catch (error) {
+        signal.throwIfAborted()
+        missing.set(result.id, failureOf(error))
+      }
+    })
+    const judged =
+      files.length === 0 ? [] : await this.#judge(request, reference, files, folder.path, signal)
+    return this.#answer(request, judged, missing)
   }
 
   async #judge(

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Clock, Deadline } from '../../lib/clock.js'
 import { describeError, SubnetError } from '../../lib/errors.js'
 import type { Logger } from '../../lib/log.js'
 import type { Rng } from '../../lib/rng.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import { standingOf } from '../../scoring/ledger.js'
 import {
   type Workflow,
@@ -151,7 +150,7 @@ export class OrganicDuty implements Duty {
   async #serve(task: Task, stopping: AbortSignal): Promise<void> {
     const { tasks, log, metrics, clock } = this.#modules
     const { taskId, kind } = task
-    const dir = await mkdtemp(join(this.#options.tempDir ?? tmpdir(), 'subreel-organic-'))
+    await using dir = await tempFolder('subreel-organic-', this.#options.tempDir)
     using deadline = new Deadline(task.timeoutSeconds * 1000, stopping)
     const end = async (to: 'failed' | 'timeout', errorCode: string, detail: string) => {
       const now = await tasks.get(taskId)
@@ -161,7 +160,7 @@ export class OrganicDuty implements Duty {
       log.warn({ event: 'organic.failed', taskId, errorCode, detail }, "a user's task failed")
     }
     try {
-      const done = await this.#run(task, dir, deadline.signal)
+      const done = await this.#run(task, dir.path, deadline.signal)
       metrics.organic.inc({ kind, result: 'completed' })
       metrics.organicSeconds.observe({ kind }, (clock.now() - task.createdAt) / 1000)
       await this.#sample(task, done.prepared, done.good, stopping)
@@ -171,8 +170,6 @@ export class OrganicDuty implements Duty {
       if (deadline.expired) await end('timeout', 'TASK_TIMEOUT', 'no good answer in time')
       else if (error instanceof TaskFailure) await end('failed', error.errorCode, error.message)
       else await this.#putBack(task, error, end)
-    } finally {
-      await rm(dir, { recursive: true, force: true })
     }
   }
 

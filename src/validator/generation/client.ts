@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Dendrite, Target } from '../../dendrite/index.js'
 import type { Clock } from '../../lib/clock.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import {
   ComfySupport,
   MinerCapacity,
@@ -178,18 +179,17 @@ export class GenerationClient {
    */
   async video(key: string, signal: AbortSignal): Promise<string | undefined> {
     const { store, findVideo } = this.#modules
-    const dir = await mkdtemp(join(this.#tempDir, 'subreel-result-'))
+    await using dir = await tempFolder('subreel-result-', this.#tempDir)
     try {
-      const path = join(dir, 'result')
+      const path = join(dir.path, 'result')
       if (!(await this.fetch(key, path, signal))) return undefined
-      const found = await findVideo(path, dir, signal)
+      const found = await findVideo(path, dir.path, signal)
       if (!found.ok) return undefined
       const videoKey = newKey(extname(found.path) || '.mp4')
       await store.putFile(videoKey, found.path, { signal })
       return videoKey
     } finally {
       await this.remove(key).catch(() => {})
-      await rm(dir, { recursive: true, force: true })
     }
   }
 
