@@ -29,6 +29,8 @@ export interface DaemonContext {
 export interface Daemon {
   /** Resolves when running work has finished after `stopping`. The grace period bounds the wait. */
   drained(): Promise<void>
+  /** Rejects when the process must not go on: it ends at once, without the grace period. */
+  readonly failed?: Promise<never>
 }
 
 export interface DaemonOptions {
@@ -76,7 +78,10 @@ export async function runDaemon(
     log.info({ event: 'process.started', adminPort, ...versions }, `${name} is running`)
     // The parent of a forked process (a test, pm2 with wait_ready) learns that it is up.
     process.send?.('ready')
-    await aborted(stop.signal)
+    await Promise.race([
+      aborted(stop.signal),
+      ...(daemon.failed === undefined ? [] : [daemon.failed]),
+    ])
     admin.startDraining()
     await drain(daemon, options.graceMs, abort, log)
     return 0

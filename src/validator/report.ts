@@ -92,8 +92,20 @@ async function minerReports(
   const history = await rounds.history(netuid, rules.keepRows)
   const ledger = new LedgerState(rules)
   await ledger.load(rounds, netuid)
+  const gone = new Set(
+    (
+      await db
+        .selectFrom('miners')
+        .select('hotkey')
+        .where('netuid', '=', netuid)
+        .where('is_active', '=', 0)
+        .execute()
+    ).map(({ hotkey }) => hotkey),
+  )
   const seen = new Map(
-    history.map(({ hotkey, uid, kind }) => [`${hotkey} ${kind}`, { hotkey, uid, kind }]),
+    history
+      .filter(({ hotkey }) => !gone.has(hotkey))
+      .map(({ hotkey, uid, kind }) => [`${hotkey} ${kind}`, { hotkey, uid, kind }]),
   )
   return [...seen.values()]
     .map(({ hotkey, uid, kind }) => {
@@ -119,13 +131,23 @@ async function minerReports(
     .sort((a, b) => a.kind.localeCompare(b.kind) || b.running - a.running)
 }
 
-/** Why a uid has the scores it has: its last answers, newest first. */
+/**
+ * Why a uid has the scores it has: the last answers of who has it now, newest first; of who had it,
+ * where nobody does.
+ */
 export async function reasonsOf(
   db: StateDatabase,
   netuid: number,
   uid: number,
   limit: number,
 ): Promise<Reason[]> {
+  const owner = await db
+    .selectFrom('miners')
+    .select('hotkey')
+    .where('netuid', '=', netuid)
+    .where('uid', '=', uid)
+    .where('is_active', '=', 1)
+    .executeTakeFirst()
   const rows = await db
     .selectFrom('scores')
     .innerJoin('rounds', 'rounds.round_id', 'scores.round_id')
@@ -138,7 +160,9 @@ export async function reasonsOf(
       'scores.created_at',
     ])
     .where('rounds.netuid', '=', netuid)
-    .where('scores.uid', '=', uid)
+    .where((eb) =>
+      owner === undefined ? eb('scores.uid', '=', uid) : eb('scores.hotkey', '=', owner.hotkey),
+    )
     .orderBy('scores.id', 'desc')
     .limit(limit)
     .execute()

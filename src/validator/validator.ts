@@ -6,6 +6,7 @@ import { createDendrite, type Dendrite } from '../dendrite/index.js'
 import type { Daemon, DaemonContext } from '../lib/daemon.js'
 import { must } from '../lib/errors.js'
 import { GuardedFetcher } from '../lib/http/index.js'
+import { withResolvers } from '../lib/resources.js'
 import { toNetuid, WIRE_VERSION } from '../protocol/index.js'
 import { connectProducer, OrganicJobs, whenReady } from '../queue/index.js'
 import { createJudge } from '../scoring/judge/index.js'
@@ -92,6 +93,9 @@ export async function startValidator(
     ),
   )
   resources.defer('lease', () => lease.release())
+  const leaseLost = withResolvers<never>()
+  // Heard only once this validator runs.
+  leaseLost.promise.catch(() => {})
 
   const rounds = new RoundStore(db, clock)
   const miners = new MinerStore(db, clock, netuid)
@@ -204,7 +208,7 @@ export async function startValidator(
     { network, miners, client },
   )
   const duties: Duty[] = [
-    new LeaseDuty(lease),
+    new LeaseDuty(lease, leaseLost.reject),
     sync,
     warrants,
     lengths,
@@ -272,6 +276,7 @@ export async function startValidator(
       await Promise.all(running)
       await organic.idle()
     },
+    failed: leaseLost.promise,
   }
 }
 

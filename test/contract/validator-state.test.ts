@@ -8,6 +8,7 @@ import { sql } from 'kysely'
 import type { WeightEntry } from '#src/chain/index.js'
 import { toHotkey, toNetuid } from '#src/protocol/units.js'
 import { LEDGER_RULES } from '#src/scoring/ledger.js'
+import { LeaseDuty } from '#src/validator/duties/lease.js'
 import { ValidatorError } from '#src/validator/errors.js'
 import { LedgerState } from '#src/validator/ledger-state.js'
 import { reasonsOf, statusReport } from '#src/validator/report.js'
@@ -306,6 +307,21 @@ function suite(name: string, location: () => string): void {
       await one.take()
     })
 
+    it('ends a validator that was held up until another had its lease', async () => {
+      const lost: string[] = []
+      const one = new Lease(db, clock, 'hotkey', 'one')
+      const duty = new LeaseDuty(one, ({ code }) => lost.push(code))
+      await one.take()
+      await duty.run()
+      await clock.advance(91_000)
+      await duty.run()
+      assert.deepEqual(lost, [], 'nobody else wanted it')
+      await clock.advance(91_000)
+      await new Lease(db, clock, 'hotkey', 'two').take()
+      await refusedWith('VALIDATOR_LEASE_HELD', duty.run())
+      assert.deepEqual(lost, ['VALIDATOR_LEASE_HELD'])
+    })
+
     it('takes the lease of a process that is gone at once, and waits for one that may be', async () => {
       const dead = spawnSync(process.execPath, ['-e', '0'])
       const [where, , id] = holderName().split(' ')
@@ -382,7 +398,8 @@ function suite(name: string, location: () => string): void {
         await refusedWith('STATE_IMPORT_REFUSED', importState(other, from(lines)))
         assert.deepEqual(
           (await reasonsOf(other, 85, 1, 5)).map(({ score }) => score),
-          [0.25, 0.5],
+          [0.5],
+          'of who has the uid, not of who had it',
         )
         const report = await statusReport(other, 85)
         assert.deepEqual(

@@ -134,6 +134,14 @@ describe('every process', () => {
     )
   })
 
+  it('ends with 1, and closes everything, when it must not go on', async () => {
+    const started = await startStubborn(600_000, 'failing')
+    assert.equal(await exitOf(started), 1)
+    const events = started.log.map(({ event, order }) => order ?? event)
+    assert.ok(events.includes('process.failed'), events.join())
+    assert.ok(events.includes('first opened'), events.join())
+  })
+
   it('exits at once at the second signal', async () => {
     const started = await startStubborn(600_000)
     started.child.kill('SIGTERM')

@@ -3,7 +3,7 @@ import { createLog } from '#src/lib/log.js'
 
 /**
  * A daemon whose work never ends by itself. Arguments: the grace period in milliseconds; `deaf` when
- * its work does not heed the abort either.
+ * its work does not heed the abort either, `failing` when it fails once it runs.
  */
 process.exitCode = await runDaemon(
   {
@@ -24,6 +24,7 @@ process.exitCode = await runDaemon(
     })
     const working = setInterval(() => {}, 1000)
     return {
+      ...(process.argv[3] === 'failing' ? { failed: Promise.reject(new Error('it is lost')) } : {}),
       drained: () =>
         new Promise((resolve) => {
           aborting.addEventListener('abort', () => {
