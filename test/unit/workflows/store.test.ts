@@ -150,7 +150,7 @@ describe('the shipped workflows', () => {
 })
 
 describe('the list of model files', () => {
-  it('has every model that the shipped workflows load, but the one that is marked as not known', async () => {
+  it('has every model that the shipped workflows load', async () => {
     const list = await readFile(join(SHIPPED_WORKFLOWS, 'models.sha256'), 'utf8')
     const lines = list.trimEnd().split('\n')
     const hashes = new Map<string, string>()
@@ -165,10 +165,8 @@ describe('the list of model files', () => {
     const loaded = new Set(
       store.names.flatMap((name) => firewall.needsOf(store.get(name).workflow).models),
     )
-    assert.deepEqual(
-      [...loaded].filter((model) => !hashes.has(model)),
-      ['wan2.1_t2v_14B_fp8_e4m3fn.safetensors'],
-    )
+    const unlisted = [...loaded].filter((model) => !hashes.has(model))
+    assert.deepEqual(unlisted, [])
     for (const [model, sha256] of hashes) {
       assert.ok(loaded.has(model), `${model} is loaded by none`)
       const row = docs.split('\n').find((line) => line.includes(`/${model}\``))
