@@ -14,6 +14,21 @@ export interface MetricSeries {
   readonly frames: readonly number[]
 }
 
+/** What became of one kind of detail, as shares of the reference's, both about 0–1. */
+export interface KeptShare {
+  /** Root mean square of the reference's contrast, in levels of 8 bits: how much there was to keep. */
+  readonly strength: number
+  readonly kept: number
+  /** What plain transform coding would keep that leaves as much of the coarse contrast. */
+  readonly expected: number
+}
+
+/** Luma's finest detail and chroma's; strength 0 where it was not compared. */
+export interface Kept {
+  readonly fine: KeptShare
+  readonly colour: KeptShare
+}
+
 export interface VmafResult {
   readonly vmaf: MetricSeries
   readonly vmafNeg: MetricSeries
@@ -25,6 +40,8 @@ export interface VmafResult {
   readonly models: readonly { readonly name: string; readonly sha256: string }[]
   /** −1 to 1: how far fine detail is the reference's; only where it was asked for. */
   readonly detail?: number
+  /** Only where it was asked for. */
+  readonly kept?: Kept
 }
 
 export interface VmafOptions {
@@ -32,6 +49,8 @@ export interface VmafOptions {
   readonly every?: number
   /** Also compare detail that is finer than so many pixels: the factor of an upscaling. */
   readonly detail?: number
+  /** Also measure what was kept of fine detail and of colour, beside what an encoder keeps. */
+  readonly kept?: boolean
   readonly signal?: AbortSignal
   readonly onFrame?: (done: number) => void
 }

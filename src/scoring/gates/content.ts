@@ -27,9 +27,9 @@ export const CONTENT = {
   /** Mean luma below which a frame is black, and how far it must lie below the reference. */
   blackLuma: 20,
   blackDrop: 6,
-  /** Mean change between frames from which the reference counts as moving. */
+  /** Mean movement between frames from which the reference counts as moving. */
   movingChange: 0.6,
-  /** A frame is frozen when it changes less than this share of the reference's change. */
+  /** A frame is frozen when it changes less than this share of the reference's movement. */
   frozenShare: 0.1,
   /** A frame is misplaced when a neighbour's reference is nearer by this factor. */
   misplacedShare: 0.7,
@@ -54,6 +54,10 @@ export interface ReferenceFrame {
   readonly saturation: number
   /** Mean change from the frame before; 0 for the first. */
   readonly change: number
+  /** What of it is not grain, which changes from frame to frame where nothing moves. */
+  readonly movement: number
+  /** Luma as means over blocks, where grain averages out. */
+  readonly coarse: Uint8Array
 }
 
 export function measureReference(
@@ -61,14 +65,45 @@ export function measureReference(
   previous: ReferenceFrame | undefined,
 ): ReferenceFrame {
   const grid = gridFor(planes.width, planes.height)
+  const coarse = blockMeans(planes)
+  const change = previous === undefined ? 0 : meanAbsoluteDifference(planes.y, previous.planes.y)
+  const moved = previous === undefined ? 0 : meanAbsoluteDifference(coarse, previous.coarse)
   return {
     planes,
     grid,
     cells: cellsOf(planes, grid),
     luma: meanOf(planes.y),
     saturation: meanSaturation(planes),
-    change: previous === undefined ? 0 : meanAbsoluteDifference(planes.y, previous.planes.y),
+    change,
+    movement: withoutGrain(change, moved),
+    coarse,
   }
+}
+
+/** Means over so many samples a side: of grain a quarter is left, of a thing that moves nearly all. */
+const GRAIN_BLOCK = 4
+
+function blockMeans({ width, height, y }: Planes): Uint8Array {
+  const columns = Math.floor(width / GRAIN_BLOCK)
+  const rows = Math.floor(height / GRAIN_BLOCK)
+  const means = new Uint8Array(columns * rows)
+  for (let block = 0; block < means.length; block += 1) {
+    const left = (block % columns) * GRAIN_BLOCK
+    const top = Math.floor(block / columns) * GRAIN_BLOCK
+    let sum = 0
+    for (let j = top; j < top + GRAIN_BLOCK; j += 1) {
+      for (let i = left; i < left + GRAIN_BLOCK; i += 1) sum += y[j * width + i] ?? 0
+    }
+    means[block] = Math.round(sum / GRAIN_BLOCK ** 2)
+  }
+  return means
+}
+
+/** Movement and grain add up as squares; over a block the square of grain is divided by its samples. */
+function withoutGrain(change: number, coarseChange: number): number {
+  const samples = GRAIN_BLOCK ** 2
+  const square = (samples * coarseChange ** 2 - change ** 2) / (samples - 1)
+  return Math.min(change, Math.sqrt(Math.max(0, square)))
 }
 
 function cellsOf(planes: Planes, grid: CellGrid): ToneCells {
@@ -124,13 +159,13 @@ export class ContentComparison {
 
   #checkMotion(index: number, reference: ReferenceFrame, planes: Planes, error: number): void {
     const previous = this.#previous
-    if (previous === undefined || reference.change < CONTENT.movingChange) return
+    if (previous === undefined || reference.movement < CONTENT.movingChange) return
     this.#moving += 1
     const late = meanAbsoluteDifference(planes.y, previous.reference.planes.y)
     const early = meanAbsoluteDifference(previous.y, reference.planes.y)
     const change = meanAbsoluteDifference(planes.y, previous.y)
     const before = meanAbsoluteDifference(previous.y, previous.reference.planes.y)
-    const still = change <= CONTENT.frozenShare * reference.change
+    const still = change <= CONTENT.frozenShare * reference.movement
     if (still && late < CONTENT.frozenLikeness * error) this.#frozen.push(index)
     else if (
       late < CONTENT.misplacedShare * error ||

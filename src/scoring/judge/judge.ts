@@ -175,7 +175,7 @@ class Judgement {
       reference,
       candidates,
       [],
-      { every: parameters.every },
+      { every: parameters.every, kept: true },
       signal,
     )
     return candidates.map((candidate, index) => {
@@ -186,12 +186,14 @@ class Judgement {
         gates: outcome?.gates ?? candidate.gates,
         vmaf: metrics?.vmaf,
         vmafNeg: metrics?.vmafNeg,
+        kept: metrics?.kept,
         rate,
         threshold: task.threshold,
         formula: parameters.formula,
       })
       return this.#judged('compression', reference, candidate, verdict, metrics, parameters, {
         rate,
+        ...(metrics?.kept === undefined ? {} : { kept: metrics.kept }),
       })
     })
   }
@@ -388,7 +390,7 @@ class Judgement {
     reference: Source,
     candidates: readonly Candidate[],
     extra: readonly string[],
-    how: Pick<VmafOptions, 'every' | 'detail'>,
+    how: Pick<VmafOptions, 'every' | 'detail' | 'kept'>,
     signal: AbortSignal | undefined,
   ): Promise<{
     readonly results: readonly (

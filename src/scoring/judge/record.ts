@@ -91,6 +91,7 @@ const QUALITY_SCHEMA = z.discriminatedUnion('metric', [
   }),
   z.object({ metric: z.literal('pieapp'), pieapp: z.number() }),
 ])
+const SHARE = z.object({ strength: z.number(), kept: z.number(), expected: z.number() })
 const COMPARED = z.object({
   name: z.string(),
   kind: z.enum(['video', 'image', 'audio', 'other']),
@@ -126,6 +127,7 @@ const RECORD = z.discriminatedUnion('task', [
     metrics: z.object({
       vmaf: SERIES.optional(),
       vmafNeg: SERIES.optional(),
+      kept: z.object({ fine: SHARE, colour: SHARE }).optional(),
       rate: z.number(),
     }),
   }),
@@ -247,7 +249,7 @@ export function recheck(record: AnyRecord): readonly Disagreement[] {
 }
 
 /** Gates that the verdict adds itself are left out of what it is given. */
-const LATE_GATES = ['vmaf-gap', 'even-quality']
+const LATE_GATES = ['vmaf-gap', 'fine-detail', 'colour-detail', 'even-quality']
 
 function verdictOf(
   record: JudgedRecord,
@@ -257,8 +259,8 @@ function verdictOf(
   const gates = record.gates.filter((outcome) => !LATE_GATES.includes(outcome.code))
   if (record.task === 'compression') {
     const { threshold, formula } = record.inputs.parameters
-    const { rate } = record.metrics
-    return judgeCompression({ gates, vmaf, vmafNeg, rate, threshold, formula })
+    const { rate, kept } = record.metrics
+    return judgeCompression({ gates, vmaf, vmafNeg, kept, rate, threshold, formula })
   }
   const { contentLengthSeconds } = record.inputs.parameters
   const { quality } = record.metrics

@@ -5,8 +5,8 @@ import {
 } from '../formulas/compression.js'
 import { mean, unit } from '../formulas/numbers.js'
 import { UPSCALING, upscaleQuality, upscaleScoreFromQuality } from '../formulas/upscaling.js'
-import { failed, gate } from '../gates/codes.js'
-import type { GateOutcome, MetricSeries, ScoreRecord } from '../types.js'
+import { failed, gate, passed } from '../gates/codes.js'
+import type { GateOutcome, Kept, KeptShare, MetricSeries, ScoreRecord } from '../types.js'
 
 /** Limits of the gates that need the metrics. */
 export const QUALITY = {
@@ -16,6 +16,22 @@ export const QUALITY = {
   worstBelow: 20,
   worstShare: 0.05,
   worstFrames: 3,
+  /**
+   * The least that may be kept of fine detail and of colour, as a share of what an encoder as coarse
+   * would keep. Honest encodes reach down to 0.56 and 0.67, cheats that pay up to 0.45 and 0.54.
+   * docs/adr/0070.
+   */
+  minFineKept: 0.5,
+  minColourKept: 0.6,
+  /**
+   * Below this expectation encoders differ more, and the least is lower; below the second one they
+   * lose so much that nothing can be said.
+   */
+  sureExpected: 0.68,
+  minUnsureKept: 0.35,
+  minExpected: 0.5,
+  /** Contrast, in levels, below which a reference has no such detail but its own encoder's noise. */
+  minStrength: 0.4,
 } as const
 
 /** A score and why: everything in a record that follows from its gates, metrics and parameters. */
@@ -55,6 +71,8 @@ export interface CompressionFacts {
   /** Absent where a gate closed before the models ran. */
   readonly vmaf: MetricSeries | undefined
   readonly vmafNeg: MetricSeries | undefined
+  /** Absent where it was not measured. */
+  readonly kept?: Kept | undefined
   /** Bytes out / bytes in. */
   readonly rate: number
   readonly threshold: number
@@ -72,7 +90,9 @@ export function judgeCompression(facts: CompressionFacts): Verdict {
   }
   // Far below the threshold the quality itself is the reason, and says nothing of a cheat.
   const tooLow = vmafNeg.harmonicMean < threshold - COMPRESSION.softMargin
-  const gates = tooLow ? facts.gates : [...facts.gates, ...lateGates(vmaf, vmafNeg, threshold)]
+  const gates = tooLow
+    ? facts.gates
+    : [...facts.gates, ...lateGates(vmaf, vmafNeg, facts.kept, threshold)]
   const late = refusal(gates, formula)
   if (late !== undefined) return late
   const result = COMPRESSION_FORMULAS[facts.formula]({
@@ -98,6 +118,7 @@ export function judgeCompression(facts: CompressionFacts): Verdict {
 function lateGates(
   vmaf: MetricSeries,
   vmafNeg: MetricSeries,
+  kept: Kept | undefined,
   threshold: number,
 ): readonly GateOutcome[] {
   const gap = vmaf.harmonicMean - vmafNeg.harmonicMean
@@ -109,12 +130,36 @@ function lateGates(
       gap <= QUALITY.maxGap,
       `VMAF ${vmaf.harmonicMean.toFixed(2)} lies ${gap.toFixed(2)} above VMAF NEG; at most ${QUALITY.maxGap} is allowed`,
     ),
+    ...(kept === undefined
+      ? []
+      : [
+          keptGate('fine-detail', 'fine detail', kept.fine, QUALITY.minFineKept),
+          keptGate('colour-detail', 'the detail of colour', kept.colour, QUALITY.minColourKept),
+        ]),
     gate(
       'even-quality',
       worst >= floor,
       `the worst stretch has VMAF NEG ${worst.toFixed(2)}; at least ${floor} is asked`,
     ),
   ]
+}
+
+function keptGate(
+  code: 'fine-detail' | 'colour-detail',
+  what: string,
+  { strength, kept, expected }: KeptShare,
+  sure: number,
+): GateOutcome {
+  const least = expected < QUALITY.sureExpected ? QUALITY.minUnsureKept : sure
+  const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
+  if (strength < QUALITY.minStrength || expected < QUALITY.minExpected) {
+    return passed(code, `too little of ${what} to judge by`)
+  }
+  return gate(
+    code,
+    kept >= least * expected,
+    `${percent(kept)} of ${what} is kept where an encoder as coarse keeps ${percent(expected)}; at least ${percent(least * expected)} is asked`,
+  )
 }
 
 function refusedWithoutMetrics(

@@ -4,8 +4,9 @@ import { probeVideo } from '../../media/index.js'
 import type { VmafOptions, VmafResult, VmafScorer } from '../types.js'
 import { DetailMeter } from './detail.js'
 import { MetricsError } from './errors.js'
+import { KeptMeter, Yardstick } from './kept.js'
 import type { TensorData } from './lane-protocol.js'
-import { depthOf, type LumaFormat, LumaReader, referenceFormat } from './luma.js'
+import { depthOf, isHalved, type LumaFormat, LumaReader, referenceFormat } from './luma.js'
 import { motionFeature, poolSeries } from './pool.js'
 import { numbers, SessionManager, type SessionOptions } from './session.js'
 
@@ -45,6 +46,7 @@ interface Contender {
   /** adm2 and vif of v0.6.1, then of NEG, by frame. */
   readonly features: Map<number, Float32Array>
   detail: DetailMeter | undefined
+  kept: KeptMeter | undefined
 }
 
 async function scoreAll(
@@ -65,26 +67,35 @@ async function scoreAll(
         error: undefined,
         features: new Map(),
         detail: undefined,
+        kept: undefined,
       }
       try {
-        return { contender, depth: depthOf((await probeVideo(file, media)).video) }
+        const { video } = await probeVideo(file, media)
+        return { contender, depth: depthOf(video), halved: isHalved(video) }
       } catch (error) {
         signal?.throwIfAborted()
-        return { contender: { ...contender, error }, depth: 8 as const }
+        return { contender: { ...contender, error }, depth: 8 as const, halved: false }
       }
     }),
   )
   const deep = own.depth === 10 || contenders.some(({ depth }) => depth === 10)
-  const format: LumaFormat = { ...own, depth: deep ? 10 : 8 }
+  const format: LumaFormat = { width: own.width, height: own.height, depth: deep ? 10 : 8 }
   const all = contenders.map(({ contender }) => contender)
+  const every = Math.max(1, Math.floor(call.every ?? 1))
+  const yardstick = call.kept ? new Yardstick(own.video.frames / every) : undefined
+  const chroma = yardstick !== undefined && isHalved(own.video)
   try {
-    await using source = await LumaReader.open(reference, own.depth, format, media)
-    for (const { contender, depth } of contenders) {
+    await using source = await LumaReader.open(reference, own.depth, format, { ...media, chroma })
+    for (const { contender, depth, halved } of contenders) {
       if (contender.error !== undefined) continue
-      contender.reader = await LumaReader.open(contender.file, depth, format, media)
+      contender.reader = await LumaReader.open(contender.file, depth, format, {
+        ...media,
+        chroma: chroma && halved,
+      })
+      if (yardstick !== undefined) contender.kept = new KeptMeter(yardstick)
       if (call.detail !== undefined) contender.detail = new DetailMeter(format, call.detail)
     }
-    const run = new VmafRun(sessions, format, all, call)
+    const run = new VmafRun(sessions, format, all, { ...call, every }, yardstick)
     const sad = await run.readAll(source)
     signal?.throwIfAborted()
     return await Promise.all(
@@ -107,6 +118,7 @@ class VmafRun {
   readonly #format: LumaFormat
   readonly #contenders: readonly Contender[]
   readonly #call: VmafOptions
+  readonly #yardstick: Yardstick | undefined
   readonly #every: number
   readonly #batch: number
   readonly #frameBytes: number
@@ -123,13 +135,15 @@ class VmafRun {
     sessions: SessionManager,
     format: LumaFormat,
     contenders: readonly Contender[],
-    call: VmafOptions,
+    call: VmafOptions & { readonly every: number },
+    yardstick: Yardstick | undefined,
   ) {
     this.#sessions = sessions
     this.#format = format
     this.#contenders = contenders
     this.#call = call
-    this.#every = Math.max(1, Math.floor(call.every ?? 1))
+    this.#yardstick = yardstick
+    this.#every = call.every
     const pixels = format.width * format.height
     this.#frameBytes = pixels * (format.depth === 8 ? 1 : 2)
     this.#batch = sessions.batchFor(pixels * GRAPH_BYTES_PER_PIXEL)
@@ -150,6 +164,7 @@ class VmafRun {
       this.#call.signal?.throwIfAborted()
       if (this.#failure !== undefined) throw this.#failure
       const counts = frame % this.#every === 0
+      if (counts) this.#yardstick?.next(() => source.picture())
       await Promise.all(
         this.#contenders.map((contender, i) =>
           this.#takeFrame(contender, must(scored[i], 'batch'), frame, counts, current),
@@ -190,7 +205,10 @@ class VmafRun {
       else {
         await batch.read(frame, reference, async (target) => {
           const got = await reader.readInto(target)
-          if (got) contender.detail?.add(reference, target)
+          if (got) {
+            contender.detail?.add(reference, target)
+            contender.kept?.add(() => reader.picture())
+          }
           return got
         })
       }
@@ -309,6 +327,7 @@ class VmafRun {
       device: [...this.#devices].join('+') || scored.device,
       models: models.map((name) => ({ name, sha256: this.#sessions.entry(name).sha256 })),
       ...(contender.detail === undefined ? {} : { detail: contender.detail.likeness }),
+      ...(contender.kept === undefined ? {} : { kept: contender.kept.kept }),
     }
   }
 }
