@@ -19,6 +19,8 @@ export const UPSCALING = {
    */
   filterDetail: 1.05,
   trueDetail: 1.1,
+  /** Quality from which a gain over bicubic earns in full; below, length alone would pay. docs/adr/0071. */
+  fullQuality: 0.1,
 } as const
 
 const pieappCurve = (p: number): number =>

@@ -266,7 +266,8 @@ export function judgeUpscaling(facts: UpscalingFacts): Verdict {
     vmaf: vmaf.harmonicMean,
     contentLengthSeconds: facts.contentLengthSeconds,
   })
-  const score = unit(earned)
+  const share = quality.metric === 'pieapp' ? 1 : unit(value / UPSCALING.fullQuality)
+  const score = unit(share * earned)
   return {
     score,
     reason: `Scored ${score.toFixed(4)}: ${how} is quality ${value.toFixed(3)}, over ${facts.contentLengthSeconds.toFixed(1)} s of video.`,

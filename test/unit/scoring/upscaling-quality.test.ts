@@ -81,6 +81,11 @@ describe('the verdict on an upscale', () => {
     assert.match(reason, /no more like the reference's than a filter makes it \(0\.410 against/)
   })
 
+  it('pays the length of a clip only as far as there is quality', () => {
+    const [hardly, tenth] = [judge(80.2, 0.6).score, judge(82, 0.6).score]
+    assert.ok(hardly > 0 && hardly < tenth / 10, `${hardly} beside ${tenth}`)
+  })
+
   it('is 0 without a gain, whatever the detail', () => {
     assert.match(judge(79, 0.9).reason, /no better than plain bicubic's 80\.00/)
   })
