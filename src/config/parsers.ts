@@ -123,6 +123,12 @@ export function secretUrl(...schemes: readonly string[]) {
   return url(...schemes).transform((value) => new Secret(value))
 }
 
+/** A number that the process may be left to choose. */
+export function intOrAuto({ min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) {
+  const wanted = `must be auto or an integer in ${min}..${max}`
+  return z.preprocess(trimmed, z.union([z.literal('auto'), int({ min, max })], wanted))
+}
+
 /** Where models run: auto, cpu, cuda or cuda:N. */
 export function device() {
   const named = z.literal(['auto', 'cpu', 'cuda'])

@@ -5,6 +5,7 @@ import {
   bool,
   device,
   int,
+  intOrAuto,
   ip,
   list,
   network,
@@ -142,10 +143,10 @@ export const SETTINGS = {
     help: 'Wire protocols that are served: legacy of the Python SDKs to 10, btauth/1 of 11.',
   }),
   'axon.verify_threads': setting({
-    schema: int({ min: 0, max: 64 }),
-    default: '0',
+    schema: intOrAuto({ min: 0, max: 64 }),
+    default: 'auto',
     for: ['miner'],
-    help: 'Threads that check signatures; 0 checks them in the main thread, ample for one subnet.',
+    help: 'Threads that check signatures; 0 checks them in the main thread. auto: one per core but one, at most 4; none on two cores.',
   }),
   'axon.btauth_max_age_seconds': setting({
     schema: int({ min: 1, max: 300 }),

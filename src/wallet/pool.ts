@@ -21,7 +21,7 @@ interface Thread {
 }
 
 export interface VerifierOptions {
-  /** 0 checks in the calling thread. `auto`: a thread per core but one, at most 4; 0 on one core. */
+  /** 0 checks in the calling thread. `auto`: a thread per core but one, at most 4; 0 where that leaves one. */
   readonly threads?: number | 'auto'
 }
 
@@ -107,10 +107,15 @@ const closedError = (): WalletError =>
     { retryable: true },
   )
 
+/** One thread alone would only add its messages to the time of a check. */
+function spareThreads(cores: number): number {
+  return cores > 2 ? Math.min(MAX_THREADS, cores - 1) : 0
+}
+
 /** A verifier for this machine: in the calling thread unless threads are asked for. */
 export function createVerifier(options: VerifierOptions = {}): SignatureVerifier & Closable {
   const asked = options.threads ?? 0
-  const threads = asked === 'auto' ? Math.min(MAX_THREADS, availableParallelism() - 1) : asked
+  const threads = asked === 'auto' ? spareThreads(availableParallelism()) : asked
   if (threads > 0) return new VerifierPool(threads)
   return { verify: inlineVerifier.verify, close: () => {} }
 }
