@@ -152,12 +152,18 @@ function drawOverlay(rng: Rng, clips: readonly CorpusClip[], seconds: number): O
 const USERS_THRESHOLDS = { least: 70, most: 97 } as const
 const USERS_MOST_MBPS = 20
 
+/** Whole as a rule, a tenth at times, as people write numbers. */
+function drawUsersThreshold(rng: Rng): number {
+  const { least, most } = USERS_THRESHOLDS
+  const steps = rng.int(4) === 0 ? 10 : 1
+  return (least * steps + rng.int((most - least) * steps + 1)) / steps
+}
+
 function drawCompression(rng: Rng, settings: PlanSettings): RoundTask {
   if (rng.float() < settings.asUsers) {
-    const { least, most } = USERS_THRESHOLDS
     return {
       kind: 'compression',
-      vmafThreshold: least + rng.int(most - least + 1),
+      vmafThreshold: drawUsersThreshold(rng),
       codec: pick(rng, VIDEO_CODECS),
       mode: pick(rng, settings.modes),
       targetBitrateMbps: 1 + rng.int(USERS_MOST_MBPS),

@@ -227,6 +227,12 @@ describe('organic tasks', () => {
     assert.deepEqual([...asked].sort(), [...compressions, ...UPSCALE_TASK_TYPES].sort())
     for (let threshold = 70; threshold <= 97; threshold += 1)
       assert.ok(thresholds.has(threshold), `${threshold}`)
+    const tenths = [...thresholds].filter((threshold) => !Number.isInteger(threshold))
+    assert.ok(tenths.length > 20, `${tenths.length} thresholds in tenths`)
+    for (const tenth of tenths) {
+      assert.ok(tenth > 70 && tenth < 97, `${tenth}`)
+      assert.match(`${tenth}`, /^\d\d\.\d$/)
+    }
     const row = { kind: 'upscaling', url: 'https://a.example/in.mp4', taskType: 'ANY' }
     assert.equal(OrganicParams.safeParse(row).success, false, 'a type that no round has')
   })
