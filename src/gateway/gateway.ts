@@ -32,8 +32,16 @@ export interface GatewayOptions {
 
 /** What a user sees of a job. */
 export function publicJob(job: OrganicJob) {
-  const { id, kind, state, createdAt, updatedAt, error } = job
-  return { id, kind, state, createdAt, updatedAt, ...(error === undefined ? {} : { error }) }
+  const { id, kind, priority, state, createdAt, updatedAt, error } = job
+  return {
+    id,
+    kind,
+    priority,
+    state,
+    createdAt,
+    updatedAt,
+    ...(error === undefined ? {} : { error }),
+  }
 }
 
 /** Folder of uploads in the store. */

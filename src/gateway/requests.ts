@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { describeError } from '../lib/errors.js'
 import { parseGuardedUrl, type UrlRules } from '../lib/http/index.js'
-import type { OrganicRequest } from '../queue/index.js'
+import { ORGANIC_PRIORITIES, type OrganicRequest } from '../queue/index.js'
 import { GatewayError } from './errors.js'
 
 const compression = {
@@ -12,7 +12,9 @@ const compression = {
   targetBitrateMbps: z.number().positive().max(1000).default(10),
 }
 const upscaling = { taskType: z.enum(['HD24K', 'SD2HD', 'SD24K', '4K28K']).default('HD24K') }
-const timing = { timeoutSeconds: z.number().min(5).max(7200).default(600) }
+/** What waits with a greater priority starts first. */
+const priority = z.enum(ORGANIC_PRIORITIES).default('normal')
+const timing = { timeoutSeconds: z.number().min(5).max(7200).default(600), priority }
 
 /** What to do, without the source. */
 export const Work = z.discriminatedUnion('kind', [
@@ -27,6 +29,7 @@ const Generation = z.object({
   /** By the names of the workflow's mapping: `video_prompt`, `negative_prompt`, `image_url`, `seed` … */
   values: z.record(z.string().max(64), z.union([z.string().max(20_000), z.number()])),
   timeoutSeconds: z.number().min(5).max(7200).default(1800),
+  priority,
 })
 
 /** Body of POST /v1/jobs as JSON. */
@@ -84,10 +87,11 @@ export function toOrganic(
   client: string,
   idempotencyKey: string | undefined,
 ): OrganicRequest {
-  const { kind, timeoutSeconds, ...params } = work
+  const { kind, timeoutSeconds, priority, ...params } = work
   return {
     client,
     kind,
+    priority,
     params: url === undefined ? params : { url, ...params },
     timeoutSeconds,
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),

@@ -6,6 +6,7 @@ export { DEFAULT_PREFIX, DEFAULT_SETTINGS, type QueueSettings } from './lane.js'
 export { type LiveEvent, LiveFeed, type LiveState } from './live.js'
 export { createMetrics, type QueueMetrics } from './metrics.js'
 export {
+  ORGANIC_PRIORITIES,
   ORGANIC_STATES,
   type OrganicChange,
   type OrganicJob,

@@ -12,9 +12,14 @@ export type OrganicState = (typeof ORGANIC_STATES)[number]
 export const ORGANIC_KINDS = ['compression', 'upscaling', 'generation'] as const
 export type OrganicKind = (typeof ORGANIC_KINDS)[number]
 
+/** What a job may be submitted as; the first starts first. */
+export const ORGANIC_PRIORITIES = ['urgent', 'high', 'normal', 'low'] as const
+export type OrganicPriority = (typeof ORGANIC_PRIORITIES)[number]
+
 export interface OrganicRequest {
   readonly client: string
   readonly kind: OrganicKind
+  readonly priority: OrganicPriority
   /** As the validator's tasks take them; `url` is the source, where there is one. */
   readonly params: Readonly<Record<string, unknown>>
   readonly timeoutSeconds: number
@@ -26,6 +31,8 @@ const JobRecord = z.object({
   id: z.string(),
   client: z.string(),
   kind: z.enum(ORGANIC_KINDS),
+  // Records written before there were priorities have none.
+  priority: z.enum(ORGANIC_PRIORITIES).default('normal'),
   params: z.record(z.string(), z.unknown()),
   timeoutSeconds: z.number(),
   state: z.enum(ORGANIC_STATES),
@@ -56,10 +63,18 @@ redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
 redis.call('LPUSH', KEYS[3], ARGV[1])
 return ARGV[1]`
 
+/** Moves the oldest job of the first list that has one. KEYS: taken, then the lists. Returns the id. */
+const TAKE = `
+for place = 2, #KEYS do
+  local id = redis.call('LMOVE', KEYS[place], KEYS[1], 'RIGHT', 'LEFT')
+  if id then return id end
+end
+return false`
+
 /**
  * Jobs of users between the gateway and the validator, in Redis: a record per job, a list of those
- * waiting and one of those a validator has taken but not yet stored. Nothing is lost by a crash on
- * either side: what was taken and not acknowledged is taken again.
+ * waiting for each priority and one of those a validator has taken but not yet stored. Nothing is lost
+ * by a crash on either side: what was taken and not acknowledged is taken again.
  */
 export class OrganicJobs {
   readonly #redis: Redis
@@ -98,7 +113,7 @@ export class OrganicJobs {
       3,
       key,
       this.#recordKey(id),
-      this.#list('waiting'),
+      this.#waiting(request.priority),
       id,
       JSON.stringify(record),
       TTL_SECONDS,
@@ -114,13 +129,16 @@ export class OrganicJobs {
 
   /** Jobs that wait for a validator. */
   async waiting(): Promise<number> {
-    return this.#redis.llen(this.#list('waiting'))
+    const lengths = await Promise.all(this.#lists().map((list) => this.#redis.llen(list)))
+    return lengths.reduce((sum, length) => sum + length, 0)
   }
 
-  /** Takes the oldest waiting job; acknowledge it once it is stored. */
+  /** Takes the oldest waiting job of the greatest priority; acknowledge it once it is stored. */
   async take(): Promise<OrganicJob | undefined> {
-    const id = await this.#redis.lmove(this.#list('waiting'), this.#list('taken'), 'RIGHT', 'LEFT')
-    if (id === null) return undefined
+    const lists = [this.#taken(), ...this.#lists()]
+    const found = await this.#redis.eval(TAKE, lists.length, ...lists)
+    if (found === null) return undefined
+    const id = String(found)
     const job = await this.get(id)
     // The record has expired: nobody asks for it any more.
     if (job === undefined) await this.acknowledge(id)
@@ -128,17 +146,14 @@ export class OrganicJobs {
   }
 
   async acknowledge(id: string): Promise<void> {
-    await this.#redis.lrem(this.#list('taken'), 0, id)
+    await this.#redis.lrem(this.#taken(), 0, id)
   }
 
-  /** Puts back what was taken and never acknowledged, at start. */
+  /** Puts back what was taken and never acknowledged, at start: before all others, for it was their turn. */
   async recover(): Promise<number> {
+    const first = this.#waiting('urgent')
     let moved = 0
-    while (
-      (await this.#redis.lmove(this.#list('taken'), this.#list('waiting'), 'LEFT', 'RIGHT')) !==
-      null
-    )
-      moved += 1
+    while ((await this.#redis.lmove(this.#taken(), first, 'LEFT', 'RIGHT')) !== null) moved += 1
     return moved
   }
 
@@ -202,8 +217,16 @@ export class OrganicJobs {
     return `${this.#prefix}:job:${id}`
   }
 
-  #list(name: 'waiting' | 'taken'): string {
-    return `${this.#prefix}:${name}`
+  #taken(): string {
+    return `${this.#prefix}:taken`
+  }
+
+  #waiting(priority: OrganicPriority): string {
+    return `${this.#prefix}:waiting${priority === 'normal' ? '' : `:${priority}`}`
+  }
+
+  #lists(): string[] {
+    return ORGANIC_PRIORITIES.map((priority) => this.#waiting(priority))
   }
 
   #channel(id: string): string {

@@ -233,6 +233,23 @@ function suite(name: string, location: () => string): void {
       assert.equal(both.filter((run) => run.status === 'fulfilled').length, 1)
     })
 
+    it('gives tasks by priority, the oldest first within one, whatever else their parameters say', async () => {
+      const add = async (taskId: string, params: string) => {
+        const row = sql`insert into tasks (task_id, kind, params, created_at)`
+        await sql`${row} values (${taskId}, 'k', ${params}, ${clock.now()})`.execute(db)
+        await clock.advance(1)
+      }
+      await add('low', '{"priority":"low"}')
+      await add('none', '{}')
+      await add('prompt', JSON.stringify({ values: { a: '"priority":"urgent"', b: '\0\ud800' } }))
+      await add('normal', '{"priority":"normal"}')
+      await add('high', '{"priority" : "high"}')
+      await add('urgent', '{ "url": "x", "priority": "urgent" }')
+      const ids = (await tasks.pending(10)).map(({ taskId }) => taskId)
+      assert.deepEqual(ids, ['urgent', 'high', 'none', 'prompt', 'normal', 'low'])
+      assert.equal((await tasks.pending(1))[0]?.taskId, 'urgent')
+    })
+
     it('dispatches a row that was inserted by hand', async () => {
       await sql`insert into tasks (task_id, kind, params) values ('by-hand', 'upscaling', '{"url":"https://x/y"}')`.execute(
         db,

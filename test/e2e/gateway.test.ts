@@ -116,6 +116,7 @@ describe('the gateway', () => {
       codec: 'hevc',
       mode: 'CRF',
       targetBitrateMbps: 10,
+      priority: 'normal',
     })
     assert.equal((await get(`/v1/jobs/${json.id}/result`)).status, 409)
     await tasks.move(json.id, 'pending', 'assigned')
@@ -139,7 +140,7 @@ describe('the gateway', () => {
     const task = await tasks.get(json.id)
     assert.deepEqual(
       [task?.kind, task?.params],
-      ['generation', { workflow: 'wan21-t2v-480p', values }],
+      ['generation', { workflow: 'wan21-t2v-480p', values, priority: 'normal' }],
     )
     for (const image_url of ['http://127.0.0.1/x.png', 'file:///etc/passwd'])
       assert.equal(
@@ -148,6 +149,21 @@ describe('the gateway', () => {
         image_url,
       )
     assert.equal((await post({ kind: 'generation' })).status, 400)
+  })
+
+  it('starts an urgent job before normal ones that wait, there and at the validator', async () => {
+    const submit = async (priority?: string) => (await post({ ...body, priority })).json.id
+    const [normal, low, urgent] = [await submit(), await submit('low'), await submit('urgent')]
+    assert.equal((await get(`/v1/jobs/${urgent}`)).json.priority, 'urgent')
+    await feed.run()
+    const waiting = await tasks.pending(10)
+    assert.deepEqual(
+      waiting.map(({ taskId }) => taskId),
+      [urgent, normal, low],
+    )
+    const wrong = await post({ ...body, priority: 'now' })
+    assert.equal(wrong.status, 400)
+    assert.match(wrong.json.error.message, /priority/)
   })
 
   it('streams every change as an event and ends with the job', async () => {
@@ -333,7 +349,13 @@ describe('the gateway', () => {
 
   it('documents itself', async () => {
     const spec = (await app.inject('/docs/json')).json()
-    assert.ok(spec.paths['/v1/jobs'].post.requestBody)
+    const { requestBody } = spec.paths['/v1/jobs'].post
+    for (const kind of requestBody.content['application/json'].schema.oneOf)
+      assert.deepEqual(kind.properties.priority, {
+        default: 'normal',
+        type: 'string',
+        enum: ['urgent', 'high', 'normal', 'low'],
+      })
     assert.equal((await app.inject('/docs/')).statusCode, 200)
   })
 })

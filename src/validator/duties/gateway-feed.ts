@@ -36,7 +36,8 @@ export class GatewayFeed implements Duty {
     for (; taken < BATCH; taken += 1) {
       const job = await this.#jobs.take()
       if (job === undefined) break
-      const { id: taskId, kind, params, timeoutSeconds, client } = job
+      const { id: taskId, kind, timeoutSeconds, client, priority } = job
+      const params = { ...job.params, priority }
       await this.#tasks.add({ taskId, kind, origin: 'organic', params, timeoutSeconds, client })
       // Acknowledged only now: a crash before leaves it to be taken again, and adding twice is adding once.
       await this.#jobs.acknowledge(taskId)

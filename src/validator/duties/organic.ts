@@ -246,8 +246,9 @@ export class OrganicDuty implements Duty {
     if (!ok) throw new TaskFailure('TASK_SOURCE_UNUSABLE', reason)
     const timeoutMs = this.#options.minerTimeoutMs(params.kind, pixels)
     const { url, key } = await this.#publish(path, timeoutMs, signal)
+    const { priority: _, ...work } = params
     return {
-      request: { ...params, url, roundId },
+      request: { ...work, url, roundId },
       source: { path, durationSeconds },
       publishedKey: key,
       timeoutMs,

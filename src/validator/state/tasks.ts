@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Clock } from '../../lib/clock.js'
 import { ValidatorError } from '../errors.js'
 import type { StateDatabase } from './open.js'
@@ -62,6 +63,17 @@ export interface TaskChange {
   readonly fileSize?: number
 }
 
+/**
+ * Where a task's priority puts it. As text, not as JSON: PostgreSQL fails on the whole query for one
+ * prompt with `\u0000` in it. A prompt cannot look like the field, for its quotes are escaped; a field of
+ * that name within a workflow can, and says no more than its user may.
+ */
+const PLACE = sql<number>`case
+  when replace(params, ' ', '') like '%"priority":"urgent"%' then 0
+  when replace(params, ' ', '') like '%"priority":"high"%' then 1
+  when replace(params, ' ', '') like '%"priority":"low"%' then 3
+  else 2 end`
+
 /** Organic tasks, whoever inserted them. Every change of status is one edge and one history row. */
 export class TaskStore {
   readonly #db: StateDatabase
@@ -113,12 +125,13 @@ export class TaskStore {
     return row === undefined ? undefined : toTask(row)
   }
 
-  /** Pending tasks, oldest first. */
+  /** Pending tasks: the greatest priority first, and the oldest first within one. */
   async pending(limit: number): Promise<Task[]> {
     const rows = await this.#db
       .selectFrom('tasks')
       .selectAll()
       .where('status', '=', 'pending')
+      .orderBy(PLACE)
       .orderBy('created_at')
       .orderBy('task_id')
       .limit(limit)
