@@ -3,6 +3,8 @@ import { SubnetError } from '../lib/errors.js'
 export type ValidatorErrorData =
   /** The database cannot be opened or written. Check DATABASE_URL, the disk and the rights of the file. */
   | { code: 'STATE_UNAVAILABLE' }
+  /** No validator has kept its state where the settings say. Give the validator's neuron.data_dir or DATABASE_URL. */
+  | { code: 'STATE_ABSENT'; path: string }
   /** The database was written by a newer Subreel. Install that version, or restore a backup made before the upgrade. */
   | { code: 'STATE_NEWER'; migration: string }
   /** A task may not go from one status to the other. The task was changed by somebody else meanwhile. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -132,5 +133,11 @@ describe('the chain verbs of subreel', () => {
     assert.match(unpermitted.out, /no validator permit/)
     const nobody = await subreel('weights', '--netuid', '1', '--wallet.hotkey', '//Eve')
     assert.equal(nobody.code, 1)
+    const bare = await subreel('weights', '--netuid', '1', '--wallet.hotkey', '//Bob')
+    assert.match(
+      bare.out,
+      /ledger of this machine is empty: no validator database at .*validator\.db/,
+    )
+    assert.equal(existsSync(join(folder, 'validator.db')), false)
   })
 })

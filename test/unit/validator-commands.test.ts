@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -40,12 +41,19 @@ describe('the verbs that read the validator', () => {
   })
   after(() => rm(dir, { recursive: true }))
 
-  async function subreel(...words: string[]) {
+  const subreel = (...words: string[]) => run(dir, words)
+
+  async function run(dataDir: string, words: readonly string[]) {
     const out: string[] = []
-    const io = { out: (line: string) => out.push(line), err: () => {}, env: {} }
+    const err: string[] = []
+    const io = {
+      out: (line: string) => out.push(line),
+      err: (line: string) => err.push(line),
+      env: {},
+    }
     const { signal } = new AbortController()
-    const code = await runCli([...words, `--neuron.data_dir=${dir}`], { ...io, signal })
-    return { code, out }
+    const code = await runCli([...words, `--neuron.data_dir=${dataDir}`], { ...io, signal })
+    return { code, out, err }
   }
 
   it('tell how the validator stands', async () => {
@@ -74,5 +82,15 @@ describe('the verbs that read the validator', () => {
     assert.deepEqual(JSON.parse(first ?? '').record, JSON.parse(JSON.stringify(recordOf(0.5))))
     assert.deepEqual((await subreel('scores', '--netuid', '85', '--hours', '1')).out, [])
     assert.equal((await subreel('scores', '--netuid', '85', '--hours', '0')).code, 2)
+  })
+
+  it('say where there is no database, and make none', async () => {
+    const empty = join(dir, 'empty')
+    for (const words of [['status'], ['why', '2'], ['scores']]) {
+      const { code, err } = await run(empty, [...words, '--netuid=85'])
+      assert.equal(code, 1, words[0])
+      assert.match(err.join('\n'), /^STATE_ABSENT.*empty\/validator\.db/, words[0])
+    }
+    assert.equal(existsSync(empty), false)
   })
 })

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { loadConfig } from '../../config/index.js'
+import type { StateDatabase } from '../../validator/state/open.js'
 import { exportState, importState } from '../../validator/state/transfer.js'
 import type { Command } from '../command.js'
 import { CliError } from '../errors.js'
@@ -21,13 +22,14 @@ Import needs an empty database and takes all rows or none. Stop the validator fi
       (verb === 'export' && file === undefined) || (verb === 'import' && file !== undefined)
     if (!wellFormed || extra.length > 0)
       throw new CliError({ code: 'CLI_USAGE', verb: 'state' }, command.usage)
-    return withState(config, async (db) => {
+    const transfer = async (db: StateDatabase) => {
       if (file === undefined) for await (const line of exportState(db)) io.out(line)
       else {
         const lines = createInterface({ input: createReadStream(file) })
         io.out(`imported ${await importState(db, lines)} rows`)
       }
       return 0
-    })
+    }
+    return withState(config, transfer, { create: file !== undefined })
   },
 }

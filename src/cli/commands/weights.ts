@@ -4,7 +4,7 @@ import { toUid } from '../../protocol/units.js'
 import { DatabaseWeightLedger } from '../../validator/state/weights.js'
 import { formatTable, parseSubnetWords, toJson, withChain } from '../chain-command.js'
 import type { Command } from '../command.js'
-import { withState } from '../state-command.js'
+import { missingState, withState } from '../state-command.js'
 
 const VERB = 'weights'
 const SHOWN_ENTRIES = 10
@@ -19,9 +19,12 @@ Reads this validator's ledger (its database, neuron.data_dir) and the chain. Sen
     const { config, netuid, switches } = parseSubnetWords(VERB, argv, io, command.usage)
     const { address } = await openSigner(config, io.env)
     // A validator keeps its ledger in its database; other users of the chain client in a file.
-    const kept = await withState(config, (db) =>
-      new DatabaseWeightLedger(db).list({ hotkey: address, netuid, mechanism: 0 }, SHOWN_ENTRIES),
-    )
+    const missing = missingState(config)
+    const ours = { hotkey: address, netuid, mechanism: 0 }
+    const kept =
+      missing === undefined
+        ? await withState(config, (db) => new DatabaseWeightLedger(db).list(ours, SHOWN_ENTRIES))
+        : []
     const filed = await readLedgerFile(weightLedgerPath(config['neuron.data_dir'], address))
     const entries = [...kept, ...filed.filter((entry) => entry.netuid === netuid)]
       .sort((a, b) => b.block - a.block)
@@ -85,8 +88,11 @@ Reads this validator's ledger (its database, neuron.data_dir) and the chain. Sen
         entry.vectorHash.slice(0, 12),
         entry.error ?? '',
       ])
-      if (rows.length === 0) io.out('the ledger of this machine is empty')
-      else for (const line of formatTable([heading, ...rows])) io.out(line)
+      if (rows.length === 0) {
+        const where = missing === undefined ? '' : `: no validator database at ${missing}`
+        io.out(`the ledger of this machine is empty${where}`)
+      }
+      for (const line of rows.length === 0 ? [] : formatTable([heading, ...rows])) io.out(line)
       return 0
     })
   },

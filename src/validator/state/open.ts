@@ -19,6 +19,12 @@ export function stateLocation(config: Config): StateLocation {
   return config['database.url']?.reveal() ?? join(config['neuron.data_dir'], 'validator.db')
 }
 
+/** The file of an embedded database; undefined for a server or one in memory. */
+export function stateFile(location: StateLocation): string | undefined {
+  if (/^postgres(ql)?:/.test(location) || location === ':memory:') return undefined
+  return location.startsWith('file:') ? fileURLToPath(location) : location
+}
+
 const INT8_OID = 20
 
 function dialectFor(location: StateLocation): Dialect {
@@ -34,11 +40,11 @@ function dialectFor(location: StateLocation): Dialect {
     pool.on('error', () => {})
     return new PostgresDialect({ pool })
   }
-  const path = location.startsWith('file:') ? fileURLToPath(location) : location
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const database = new Sqlite(path)
-  if (path !== ':memory:') {
-    chmodSync(path, 0o600)
+  const file = stateFile(location)
+  if (file !== undefined) mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const database = new Sqlite(file ?? location)
+  if (file !== undefined) {
+    chmodSync(file, 0o600)
     database.exec('pragma journal_mode = wal')
   }
   // full: a committed round survives a power cut. Rounds are seconds apart, the cost does not matter.
