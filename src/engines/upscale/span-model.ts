@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { must } from '../../lib/errors.js'
-import { ModelStore } from '../../scoring/metrics/index.js'
+import { gpuIndexes, ModelStore } from '../../scoring/metrics/index.js'
 import { EngineError } from '../errors.js'
 import { cut, paste, planTiles } from './tiles.js'
 
@@ -43,25 +43,20 @@ export class SpanModel {
     const store = await ModelStore.open()
     const model = await store.read(`spanx${scale}_ch48`)
     const { device = 'cpu', threads = 0 } = options
-    if (device !== 'cpu') {
+    // Where no driver shows a GPU, ONNX Runtime itself writes an error to the console before it throws.
+    if (device !== 'cpu' && (device !== 'auto' || (await gpuIndexes()).length > 0)) {
       const deviceId = Number(device.split(':')[1] ?? options.gpu ?? 0)
       try {
         const session = await createSession(model, { name: 'cuda', deviceId }, threads)
         return new SpanModel(scale, `cuda:${deviceId}`, session)
       } catch (cause) {
-        if (device !== 'auto') {
-          throw new EngineError(
-            { code: 'ENGINE_UNAVAILABLE', engine: 'span-onnx' },
-            `SPAN cannot run on ${device}: ${cause instanceof Error ? cause.message : cause}`,
-            { cause },
-          )
-        }
+        if (device !== 'auto') throw unavailable(device, cause, false)
       }
     }
     return new SpanModel(scale, 'cpu', await createSession(model, 'cpu', threads))
   }
 
-  /** `width` x `height` rgb24 pixels in, `scale` times that out. Memory follows the tile, not the picture. */
+  /** `width` x `height` rgb24 pixels in, `scale` times that out. Memory follows the tile, not the picture. @throws EngineError */
   async upscale(picture: Uint8Array, width: number, height: number): Promise<Uint8Array> {
     const { scale } = this
     const tiles = planTiles(width, height, TILE, BORDER)
@@ -87,7 +82,9 @@ export class SpanModel {
 
   async #run(pixels: Uint8Array, width: number, height: number): Promise<Uint8Array> {
     const rgb = new Tensor('uint8', pixels, [1, height, width, RGB])
-    const { upscaled } = await this.#session.run({ rgb })
+    const { upscaled } = await this.#session.run({ rgb }).catch((cause: unknown) => {
+      throw unavailable(this.device, cause, true)
+    })
     return must(upscaled, 'the output of SPAN').data as Uint8Array
   }
 
@@ -95,6 +92,14 @@ export class SpanModel {
     return this.#session.release()
   }
 }
+
+/** Of a device that fails in the middle, another worker may still make the result. */
+const unavailable = (device: string, cause: unknown, retryable: boolean) =>
+  new EngineError(
+    { code: 'ENGINE_UNAVAILABLE', engine: 'span-onnx' },
+    `SPAN cannot run on ${device}: ${cause instanceof Error ? cause.message : cause}`,
+    { cause, retryable },
+  )
 
 function createSession(
   model: Uint8Array,

@@ -249,8 +249,8 @@ async function hasCudaProvider(): Promise<boolean> {
   return files.some((file) => /onnxruntime_providers_cuda\.(so|dll)$/.test(file))
 }
 
-/** NVIDIA GPUs that the driver shows; none without a driver. */
-async function gpuIndexes(): Promise<number[]> {
+/** Indexes of the NVIDIA GPUs that the driver shows; none without a driver. */
+export async function gpuIndexes(): Promise<number[]> {
   const cards = await readdir('/proc/driver/nvidia/gpus').catch(() => [])
   return cards.map((_, index) => index)
 }
