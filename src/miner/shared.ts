@@ -5,6 +5,7 @@ import { GuardedFetcher } from '../lib/http/index.js'
 import {
   connectWorker,
   createMetrics as createQueueMetrics,
+  DEFAULT_SETTINGS,
   type QueueMetrics,
   type QueueSettings,
 } from '../queue/index.js'
@@ -52,12 +53,19 @@ export async function openShared(config: Config, context: DaemonContext): Promis
       allowHttp: config['allow-http-urls'],
     }),
     ownFetcher: new GuardedFetcher({ allowPrivate: true }),
-    queueSettings: {
-      prefix: config['queue.prefix'],
-      maxWaiting: config['queue.max_waiting'],
-      maxWaitMs: config['queue.max_wait_seconds'] * 1_000,
-    },
+    queueSettings: queueSettings(config),
     metrics,
+  }
+}
+
+/** How the lanes behave: alike in every process of one Redis. */
+export function queueSettings(config: Config): Partial<QueueSettings> {
+  return {
+    prefix: config['queue.prefix'],
+    maxWaiting: config['queue.max_waiting'],
+    maxWaitMs: config['queue.max_wait_seconds'] * 1_000,
+    // A result can be asked for as long as its URL works.
+    keepMs: Math.max(DEFAULT_SETTINGS.keepMs, config['bucket.expiry_seconds'] * 1_000),
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { HandlerContext } from '#src/axon/index.js'
+import { loadConfig } from '#src/config/index.js'
 import { SubnetError } from '#src/lib/errors.js'
 import { silentLog } from '#src/lib/log.js'
 import { refusalOf } from '#src/miner/admission.js'
@@ -10,6 +11,7 @@ import { MinerError } from '#src/miner/errors.js'
 import { type GenerateRoutesModules, generateRoutes } from '#src/miner/handlers/generate.js'
 import { statusOf, wireCapacity } from '#src/miner/handlers/task.js'
 import { Offer } from '#src/miner/offer.js'
+import { queueSettings } from '#src/miner/shared.js'
 import { compressTask, resultUrls, taskIdOf, upscaleTask } from '#src/miner/tasks.js'
 import { CompressPayloadSchema, UpscalePayloadSchema } from '#src/protocol/index.js'
 import { QueueError } from '#src/queue/index.js'
@@ -160,6 +162,12 @@ describe('miner', () => {
     const context = { caller: { address: '192.0.2.7' } } as HandlerContext
     const answer = await videoTask?.run({ task_id: 'a', workflow_params: { 1: {} } }, context)
     assert.deepEqual(answer, { status_code: 403, error: 'IP is blacklisted' })
+  })
+
+  it('keeps a result askable as long as its URL works, and an hour at least', () => {
+    const keptMs = (...argv: string[]) => queueSettings(loadConfig({ argv, env: {} }).config).keepMs
+    assert.equal(keptMs(), 3_600_000)
+    assert.equal(keptMs('--bucket.expiry_seconds=604800'), 604_800_000)
   })
 
   it('says how much room each kind of work has, and how much generation has to who asks no further', () => {
