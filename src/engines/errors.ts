@@ -16,3 +16,12 @@ export type EngineErrorData =
   | { code: 'ENGINE_RESULT_TOO_LARGE'; sizeBytes: number; maxSizeBytes: number }
 
 export class EngineError extends SubnetError<EngineErrorData> {}
+
+/** Codes that speak of the engine, not of the video: the next video would fare no better. */
+export const ENGINE_DOWN_CODES: ReadonlySet<string> = new Set([
+  'ENGINE_UNAVAILABLE',
+  'ENGINE_ENCODER_MISSING',
+  'MEDIA_GPU_MISSING',
+  'MEDIA_TOOL_MISSING',
+  'MEDIA_SANDBOX_MISSING',
+])

@@ -55,6 +55,8 @@ export class ServiceRunner<V extends { readonly url: string }> implements VideoR
     const reply = replySchema.safeParse(status === 200 ? parseJson(text) : undefined)
     const url = reply.data?.uploaded_video_url
     if (url === undefined || url === null) {
+      // A service whose engine is dead says so here, and fails every other video as well.
+      await this.ready(signal)
       throw new MinerError(
         { code: 'MINER_SERVICE_FAILED', status },
         `the ${kind} service answered ${status} without a result`,

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { ENGINE_DOWN_CODES } from '../engines/index.js'
 import { type Clock, deadline } from '../lib/clock.js'
 import { describeError, isAbort, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
@@ -44,16 +45,8 @@ const HEALTH_EVERY_MS = 5_000
 const BROKEN_LIMIT = 2
 const READY_TIMEOUT_MS = 60_000
 
-/** Codes that speak of the engine, not of the video. */
-const ENGINE_CODES = new Set([
-  'COMFY_NO_SERVER',
-  'ENGINE_UNAVAILABLE',
-  'ENGINE_ENCODER_MISSING',
-  'MEDIA_GPU_MISSING',
-  'MEDIA_TOOL_MISSING',
-  'MEDIA_SANDBOX_MISSING',
-  'MINER_ENGINE_DOWN',
-])
+/** Codes that speak of the engine or of what stands for it, not of the video. */
+const DOWN_CODES = new Set([...ENGINE_DOWN_CODES, 'COMFY_NO_SERVER', 'MINER_ENGINE_DOWN'])
 
 /**
  * Works on the lanes of this process. An engine that fails to warm up, or is found dead, has its
@@ -182,7 +175,7 @@ export class MinerWorker {
       'a video could not be done',
     )
     if (code === 'LIB_DISK_FULL') await this.#pause(entry, 'the disk is full')
-    if (ENGINE_CODES.has(code)) {
+    if (DOWN_CODES.has(code)) {
       entry.broken += 1
       if (entry.broken >= BROKEN_LIMIT) await this.#pause(entry, `the engine is down: ${code}`)
     }

@@ -7,6 +7,7 @@ import { FetchError, type GuardedFetcher } from '../../lib/http/index.js'
 import type { Logger } from '../../lib/log.js'
 import { Places } from '../../lib/places.js'
 import type { Workspace } from '../../lib/workspace.js'
+import { ENGINE_DOWN_CODES } from '../errors.js'
 import type { EngineMetrics } from '../metrics.js'
 import type { Engine, VideoResult } from '../types.js'
 import type { VideoRequest } from './requests.js'
@@ -41,6 +42,9 @@ export interface VideoServiceModules<P, R extends VideoResult> {
 }
 
 const FETCH_TIMEOUT_MS = 180_000
+/** A sick engine is asked again whether it works no more often than this, and has so long to answer. */
+const PROVE_EVERY_MS = 5_000
+const PROVE_TIMEOUT_MS = 8_000
 const FIRST_GUESS_SECONDS = 30
 
 interface Failure {
@@ -66,6 +70,9 @@ export class VideoService<P, R extends VideoResult> {
   readonly #running = new Set<Promise<unknown>>()
   #usualSeconds = FIRST_GUESS_SECONDS
   #draining = false
+  /** What an engine that failed by its own fault said, until it proves itself or does a job. */
+  #sick: string | undefined
+  #provedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: VideoServiceOptions<P>, modules: VideoServiceModules<P, R>) {
     this.#options = options
@@ -79,7 +86,13 @@ export class VideoService<P, R extends VideoResult> {
     const { name, referenceRoute, referenceBody, ownRoute, ownBody, active, waiting } =
       this.#options
     const { engine } = this.#modules
-    this.app.get('/health', async () => ({ status: 'healthy', service: name, engine: engine.name }))
+    this.app.get('/health', async (_request, reply) => {
+      const reason = await this.#whySick()
+      const about = { service: name, engine: engine.name }
+      if (reason === undefined) return { status: 'healthy', ...about }
+      reply.code(503)
+      return { status: 'unhealthy', ...about, reason }
+    })
     this.app.get('/queue', async () => ({
       active: this.#places.active,
       waiting: this.#places.waiting,
@@ -153,6 +166,7 @@ export class VideoService<P, R extends VideoResult> {
     try {
       release = await turn
       const done = await this.#work(job, deadline(jobTimeoutMs, waitFor))
+      this.#sick = undefined
       const seconds = (clock.monotonic() - started) / 1000
       this.#usualSeconds = 0.7 * this.#usualSeconds + 0.3 * seconds
       metrics.jobs.inc({ service, outcome: 'done' })
@@ -164,6 +178,7 @@ export class VideoService<P, R extends VideoResult> {
       return done
     } catch (error) {
       const failure = failureOf(error)
+      if (ENGINE_DOWN_CODES.has(failure.code)) this.#sick = failure.message
       metrics.jobs.inc({ service, outcome: failure.code })
       log.warn({ event: 'job.failed', service, code: failure.code, err: error }, 'a job failed')
       return { failure }
@@ -189,6 +204,21 @@ export class VideoService<P, R extends VideoResult> {
       const result = await engine.run({ path, params }, { workDir, signal })
       return { url: await deliver(result.path, signal), result }
     })
+  }
+
+  /** Why the engine cannot work now; undefined while it can, as far as is known. */
+  async #whySick(): Promise<string | undefined> {
+    const { engine, clock, stopping } = this.#modules
+    if (this.#sick === undefined || clock.monotonic() - this.#provedMs < PROVE_EVERY_MS)
+      return this.#sick
+    this.#provedMs = clock.monotonic()
+    try {
+      await engine.ready(deadline(PROVE_TIMEOUT_MS, stopping))
+      this.#sick = undefined
+    } catch (error) {
+      this.#sick = describeError(error)
+    }
+    return this.#sick
   }
 
   #count(): void {

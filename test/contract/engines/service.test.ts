@@ -31,7 +31,11 @@ class GatedEngine implements Engine<UpscaleParams, UpscaleResult> {
   started = withResolvers<void>()
   gate: Promise<void> = Promise.resolve()
 
-  async ready(): Promise<void> {}
+  broken: EngineError | undefined
+
+  async ready(): Promise<void> {
+    if (this.broken !== undefined) throw this.broken
+  }
 
   async run(
     { path, params }: { path: string; params: UpscaleParams },
@@ -42,6 +46,7 @@ class GatedEngine implements Engine<UpscaleParams, UpscaleResult> {
     signal.addEventListener('abort', () => this.aborted.resolve(), { once: true })
     await Promise.race([this.gate, this.aborted.promise])
     signal.throwIfAborted()
+    if (this.broken !== undefined) throw this.broken
     if (params.scale === 4) {
       throw new EngineError({ code: 'ENGINE_INPUT_UNSUPPORTED', what: 'test' }, 'not this one')
     }
@@ -188,4 +193,19 @@ test('says that it is healthy and what works', async (t) => {
   const { service } = await open(t)
   const health = await service.app.inject('/health')
   assert.deepEqual(health.json(), { status: 'healthy', service: 'upscaler', engine: 'gated' })
+})
+
+test('is unhealthy, with the reason, while its engine cannot work', async (t) => {
+  const { service, engine, post, url } = await open(t)
+  const lost = { code: 'ENGINE_UNAVAILABLE', engine: 'gated' } as const
+  engine.broken = new EngineError(lost, 'the GPU fell off the bus')
+  const failed = await post('/upscale-video', { payload_url: url, task_type: 'HD24K' })
+  assert.deepEqual(failed.json(), { uploaded_video_url: null })
+  const sick = await service.app.inject('/health')
+  assert.equal(sick.statusCode, 503)
+  assert.match(sick.json().reason, /fell off the bus/)
+  engine.broken = undefined
+  const cured = await post('/upscale-video', { payload_url: url, task_type: 'HD24K' })
+  assert.match(cured.json().uploaded_video_url, /^https/)
+  assert.equal((await service.app.inject('/health')).statusCode, 200)
 })
