@@ -11,6 +11,7 @@ export {
   type OrganicChange,
   type OrganicJob,
   OrganicJobs,
+  type OrganicPriority,
   type OrganicRequest,
   type OrganicState,
 } from './organic.js'

@@ -233,20 +233,20 @@ function suite(name: string, location: () => string): void {
       assert.equal(both.filter((run) => run.status === 'fulfilled').length, 1)
     })
 
-    it('gives tasks by priority, the oldest first within one, whatever else their parameters say', async () => {
-      const add = async (taskId: string, params: string) => {
-        const row = sql`insert into tasks (task_id, kind, params, created_at)`
-        await sql`${row} values (${taskId}, 'k', ${params}, ${clock.now()})`.execute(db)
+    it('gives tasks by priority, the oldest first within one', async () => {
+      const add = async (taskId: string, priority: string) => {
+        const row = sql`insert into tasks (task_id, kind, params, priority, created_at)`
+        await sql`${row} values (${taskId}, 'k', '{}', ${priority}, ${clock.now()})`.execute(db)
         await clock.advance(1)
       }
-      await add('low', '{"priority":"low"}')
-      await add('none', '{}')
-      await add('prompt', JSON.stringify({ values: { a: '"priority":"urgent"', b: '\0\ud800' } }))
-      await add('normal', '{"priority":"normal"}')
-      await add('high', '{"priority" : "high"}')
-      await add('urgent', '{ "url": "x", "priority": "urgent" }')
-      const ids = (await tasks.pending(10)).map(({ taskId }) => taskId)
-      assert.deepEqual(ids, ['urgent', 'high', 'none', 'prompt', 'normal', 'low'])
+      for (const priority of ['low', 'normal', 'soon', 'high', 'urgent'])
+        await add(priority, priority)
+      await sql`insert into tasks (task_id, kind, params, created_at)
+        values ('none', 'k', 'no JSON', ${clock.now()})`.execute(db)
+      const waiting = await tasks.pending(10)
+      const ids = waiting.map(({ taskId }) => taskId)
+      assert.deepEqual(ids, ['urgent', 'high', 'normal', 'soon', 'none', 'low'])
+      assert.equal(waiting[4]?.params, undefined)
       assert.equal((await tasks.pending(1))[0]?.taskId, 'urgent')
     })
 

@@ -116,7 +116,6 @@ describe('the gateway', () => {
       codec: 'hevc',
       mode: 'CRF',
       targetBitrateMbps: 10,
-      priority: 'normal',
     })
     assert.equal((await get(`/v1/jobs/${json.id}/result`)).status, 409)
     await tasks.move(json.id, 'pending', 'assigned')
@@ -140,7 +139,7 @@ describe('the gateway', () => {
     const task = await tasks.get(json.id)
     assert.deepEqual(
       [task?.kind, task?.params],
-      ['generation', { workflow: 'wan21-t2v-480p', values, priority: 'normal' }],
+      ['generation', { workflow: 'wan21-t2v-480p', values }],
     )
     for (const image_url of ['http://127.0.0.1/x.png', 'file:///etc/passwd'])
       assert.equal(

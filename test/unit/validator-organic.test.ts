@@ -188,11 +188,10 @@ describe('organic tasks', () => {
 
   it('look to miners as rounds do: our own URL, never the one of the user', async () => {
     client.behaviours.set('best', answers('https://a.example/out.mp4'))
-    await serve({ url: 'https://a.example/in.mp4', priority: 'urgent' })
+    await serve()
     await duty.idle()
     const [asked] = client.asked
     assert.ok(asked?.task.kind === 'compression')
-    assert.equal('priority' in asked.task, false, 'nor how urgent it is')
     assert.match(asked.task.url, /^https:\/\/store\.example\//)
     assert.equal(payloads.live.size, 0, 'and it is removed when the task is done')
   })

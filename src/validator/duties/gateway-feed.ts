@@ -36,9 +36,9 @@ export class GatewayFeed implements Duty {
     for (; taken < BATCH; taken += 1) {
       const job = await this.#jobs.take()
       if (job === undefined) break
-      const { id: taskId, kind, timeoutSeconds, client, priority } = job
-      const params = { ...job.params, priority }
-      await this.#tasks.add({ taskId, kind, origin: 'organic', params, timeoutSeconds, client })
+      const { id: taskId, kind, params, timeoutSeconds, client, priority } = job
+      const task = { taskId, kind, params, timeoutSeconds, client, priority }
+      await this.#tasks.add({ ...task, origin: 'organic' })
       // Acknowledged only now: a crash before leaves it to be taken again, and adding twice is adding once.
       await this.#jobs.acknowledge(taskId)
     }

@@ -246,9 +246,8 @@ export class OrganicDuty implements Duty {
     if (!ok) throw new TaskFailure('TASK_SOURCE_UNUSABLE', reason)
     const timeoutMs = this.#options.minerTimeoutMs(params.kind, pixels)
     const { url, key } = await this.#publish(path, timeoutMs, signal)
-    const { priority: _, ...work } = params
     return {
-      request: { ...work, url, roundId },
+      request: { ...params, url, roundId },
       source: { path, durationSeconds },
       publishedKey: key,
       timeoutMs,

@@ -1,17 +1,12 @@
 import { z } from 'zod'
 import { UPSCALE_TASK_TYPES } from '../../protocol/index.js'
-import { ORGANIC_PRIORITIES } from '../../queue/index.js'
 import { VIDEO_CODECS } from '../../scoring/types.js'
 import { workflowSchema } from '../../workflows/index.js'
-
-/** Orders what waits (`TaskStore.pending`); never shown to miners. */
-const priority = z.enum(ORGANIC_PRIORITIES).default('normal')
 
 /** Parameters of an organic task, as a row or the gateway gives them. */
 export const OrganicParams = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('compression'),
-    priority,
     url: z.url(),
     // Defaults are what rounds draw as well: work for users who say nothing looks like a round.
     vmafThreshold: z.number().min(0).max(100).default(89),
@@ -21,14 +16,12 @@ export const OrganicParams = z.discriminatedUnion('kind', [
   }),
   z.object({
     kind: z.literal('upscaling'),
-    priority,
     url: z.url(),
     taskType: z.enum(UPSCALE_TASK_TYPES).default('HD24K'),
   }),
   z
     .object({
       kind: z.literal('generation'),
-      priority,
       /** Name of a workflow of this validator's. */
       workflow: z.string().max(80).optional(),
       /** What it is filled with, by the names of its mapping: `video_prompt`, `seed`, `image_url` … */

@@ -64,10 +64,17 @@ const reports: Migration = {
   },
 }
 
+const priority: Migration = {
+  async up(db) {
+    await sql`alter table tasks add column priority text not null default 'normal'`.execute(db)
+  },
+}
+
 /** In order of their names; never edited once released. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-initial': initial,
   '0002-reports': reports,
+  '0003-priority': priority,
 }
 
 export const migrationProvider: MigrationProvider = {

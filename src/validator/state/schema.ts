@@ -39,6 +39,8 @@ export interface TasksTable {
   status: Generated<string>
   /** JSON: what was asked. */
   params: string
+  /** `urgent`, `high`, `normal` or `low`; any other word counts as normal. */
+  priority: Generated<string>
   miner_hotkey: string | null
   result_url: string | null
   /** JSON: what was found out about the result. */

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Clock } from '../../lib/clock.js'
+import type { OrganicPriority } from '../../queue/index.js'
 import { ValidatorError } from '../errors.js'
 import type { StateDatabase } from './open.js'
 
@@ -37,6 +38,8 @@ export interface NewTask {
   readonly params: unknown
   readonly timeoutSeconds: number
   readonly client?: string
+  /** Orders what waits; miners never see it. Default normal. */
+  readonly priority?: OrganicPriority
 }
 
 export interface Task {
@@ -63,16 +66,8 @@ export interface TaskChange {
   readonly fileSize?: number
 }
 
-/**
- * Where a task's priority puts it. As text, not as JSON: PostgreSQL fails on the whole query for one
- * prompt with `\u0000` in it. A prompt cannot look like the field, for its quotes are escaped; a field of
- * that name within a workflow can, and says no more than its user may.
- */
-const PLACE = sql<number>`case
-  when replace(params, ' ', '') like '%"priority":"urgent"%' then 0
-  when replace(params, ' ', '') like '%"priority":"high"%' then 1
-  when replace(params, ' ', '') like '%"priority":"low"%' then 3
-  else 2 end`
+const PLACE = sql<number>`case priority
+  when 'urgent' then 0 when 'high' then 1 when 'low' then 3 else 2 end`
 
 /** Organic tasks, whoever inserted them. Every change of status is one edge and one history row. */
 export class TaskStore {
@@ -103,6 +98,7 @@ export class TaskStore {
           params: JSON.stringify(task.params),
           timeout_seconds: task.timeoutSeconds,
           client: task.client ?? null,
+          priority: task.priority ?? 'normal',
           created_at: now,
         })
         .onConflict((conflict) => conflict.column('task_id').doNothing())
@@ -238,6 +234,15 @@ export class TaskStore {
   }
 }
 
+/** A row that somebody inserted may hold anything: what is no JSON fails its task alone. */
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined
+  }
+}
+
 function toTask(row: {
   task_id: string
   kind: string
@@ -256,7 +261,7 @@ function toTask(row: {
     kind: row.kind,
     origin: row.origin,
     status: row.status as TaskStatus,
-    params: JSON.parse(row.params),
+    params: parsed(row.params),
     minerHotkey: row.miner_hotkey ?? undefined,
     resultUrl: row.result_url ?? undefined,
     errorCode: row.error_code ?? undefined,
