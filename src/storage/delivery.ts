@@ -40,6 +40,9 @@ export interface Delivered {
 /** An object outlives its URL by this, so that no URL that still works finds nothing, in milliseconds. */
 const AFTERLIFE_MS = 2_000
 
+/** How long the deletion of a result that was not reachable may take, in milliseconds. */
+const DROP_MS = 5_000
+
 const REACH: RetryPolicy = { attempts: 8, baseMs: 150, maxMs: 2_000 }
 
 /**
@@ -77,7 +80,13 @@ export class Delivery {
     const url = await store.presignGet(key, this.#expirySeconds)
     if (this.#checkReachable) {
       const context = { clock, rng, signal }
-      await retry(REACH, context, () => checkReachable(url, sizeBytes, fetcher, signal))
+      try {
+        await retry(REACH, context, () => checkReachable(url, sizeBytes, fetcher, signal))
+      } catch (error) {
+        // Nobody will hear of it. Should this fail too, its end is noted.
+        if (!signal.aborted) await store.delete(key, { signal: deadline(DROP_MS) }).catch(() => {})
+        throw error
+      }
     }
     await schedule.schedule(key, expiresAtMs + AFTERLIFE_MS)
     return { url, key, expiresAtMs, sizeBytes, sha256 }
