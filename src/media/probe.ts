@@ -23,6 +23,7 @@ const STREAM_FIELDS = [
 
 const SHOWN = [
   'format=format_name,duration,size,bit_rate,nb_streams',
+  'format_tags=major_brand',
   `stream=${STREAM_FIELDS}`,
   'stream_disposition=attached_pic',
   'stream_tags=rotate',
@@ -77,7 +78,12 @@ type Stream = z.infer<typeof streamSchema>
 
 const probeSchema = z.object({
   streams: z.array(streamSchema).default([]),
-  format: z.object({ format_name: z.string(), duration: numeric, size: numeric }),
+  format: z.object({
+    format_name: z.string(),
+    duration: numeric,
+    size: numeric,
+    tags: z.object({ major_brand: z.string().trim().optional() }).optional(),
+  }),
 })
 
 /**
@@ -115,6 +121,7 @@ export async function probe(file: string, options: ProbeOptions = {}): Promise<M
       : await decodedFrameCount(file, options)
   return {
     container: format.format_name,
+    majorBrand: format.tags?.major_brand,
     durationSeconds: format.duration ?? video?.duration ?? audio?.duration ?? 0,
     sizeBytes: format.size ?? 0,
     video: info === undefined || counted === undefined ? info : { ...info, frames: counted },

@@ -2,6 +2,8 @@
 export interface MediaInfo {
   /** ffprobe's format_name list, e.g. `mov,mp4,m4a,3gp,3g2,mj2`. */
   readonly container: string
+  /** Of MP4 and its relatives: `isom`, `mp42` …; `qt` of QuickTime, `3gp4` … of 3GP. */
+  readonly majorBrand: string | undefined
   readonly durationSeconds: number
   readonly sizeBytes: number
   readonly video: VideoStreamInfo | undefined

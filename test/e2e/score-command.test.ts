@@ -116,6 +116,12 @@ describe('subreel score and verify', () => {
     assert.equal(verified.out, 'verified: judged both files again')
   })
 
+  it('gives up when its time is over, and says what to do', async () => {
+    const { code, err } = await score('--timeout', '0.1')
+    assert.equal(code, 1)
+    assert.match(err, /MEDIA_TIMEOUT.*--timeout/)
+  })
+
   it('says what is missing on the command line', async () => {
     const { code, err } = await subreel('score', '--result', 'x.mp4', '--task', 'compression')
     assert.equal(code, 2)

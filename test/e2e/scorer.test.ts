@@ -34,21 +34,25 @@ async function startScorer(folder: string): Promise<Scorer> {
   return { process, url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}` }
 }
 
-const score = (scorer: Scorer, reference: string, results: Readonly<Record<string, string>>) =>
+const score = (
+  scorer: Scorer,
+  reference: string,
+  results: Readonly<Record<string, string>>,
+  task: object = { task: 'compression', threshold: 90 },
+) =>
   fetch(`${scorer.url}/score`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({
-      task: 'compression',
+      ...task,
       reference: { path: reference },
-      threshold: 90,
       results: Object.entries(results).map(([id, path]) => ({ id, path })),
       every: 3,
     }),
   })
 
 describe('scorer process', () => {
-  it('judges two results of one reference, shows metrics, and stops when told', async () => {
+  it('judges results of both tasks, shows metrics, and stops when told', async () => {
     const scorer = await startScorer(`${root}test/fixtures/media`)
     try {
       const response = await score(scorer, clip('launch.ref.mp4'), {
@@ -62,6 +66,16 @@ describe('scorer process', () => {
       assert.equal(honest.record.device, 'cpu')
       assert.equal(frozen.record.score, 0, frozen.record.reason)
       assert.deepEqual(answer.copies, [])
+      const task = { task: 'upscaling', scale: 2, codecs: ['h264'] }
+      const upscaled = await score(
+        scorer,
+        clip('launch.ref.mp4'),
+        { sharp: clip('launch.crf23.mp4') },
+        task,
+      )
+      const [sharp] = ((await upscaled.json()) as Answer).results
+      assert.equal(sharp.record.task, 'upscaling')
+      assert.ok(sharp.record.score > 0.01, sharp.record.reason)
       const metrics = await fetch(`${scorer.adminUrl}/metrics`)
       assert.match(await metrics.text(), /subnet_scoring_requests_total\{.*outcome="done"\} 1/)
     } finally {

@@ -1,7 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { parseArgs } from 'node:util'
+import { Deadline } from '../../lib/clock.js'
 import { must } from '../../lib/errors.js'
+import { MediaError } from '../../media/index.js'
 import { COMPRESSION_FORMULAS } from '../../scoring/formulas/compression.js'
 import { createJudge, type Judge, type Judged } from '../../scoring/judge/index.js'
 import { drawPlot } from '../../scoring/judge/plot.js'
@@ -23,6 +25,7 @@ Judges a result as a validator does and says why: gates, VMAF and VMAF NEG of ev
   --input FILE      what the miner was given to upscale; made from the reference when left out
   --every N         score every N-th frame (default 1)
   --device NAME     auto (default), cpu, cuda or cuda:N
+  --timeout SECONDS give up after so long (default 3600)
   --json            print the whole record, which subreel verify checks
   --plot FILE.png   draw every frame's score, and the worst frames side by side`
 
@@ -39,6 +42,7 @@ const OPTIONS = {
   input: { type: 'string' },
   every: { type: 'string', default: '1' },
   device: { type: 'string' },
+  timeout: { type: 'string', default: '3600' },
   json: { type: 'boolean', default: false },
   plot: { type: 'string' },
 } as const
@@ -47,13 +51,16 @@ export const command: Command = {
   summary: 'judge a result file against its reference and explain the score',
   usage: USAGE,
 
-  async run(argv, io) {
+  async run(argv, outer) {
     const { values } = parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: false })
     const reference = required(values.reference, '--reference')
     const result = required(values.result, '--result')
     const task = oneOf(required(values.task, '--task'), ['compression', 'upscaling'], '--task')
     const threshold = number(values.threshold, '--threshold', 0, 100)
     const every = number(values.every, '--every', 1, 1000)
+    const timeoutMs = number(values.timeout, '--timeout', 0.1, 86_400) * 1000
+    using within = new Deadline(timeoutMs, outer.signal)
+    const io = { ...outer, signal: within.signal }
     const media = mediaTools(io)
     const vmaf = await createVmafScorer({
       ...media,
@@ -81,6 +88,13 @@ export const command: Command = {
         await plot(record, { reference, result, threshold, every }, values.plot, io)
       }
       return 0
+    } catch (error) {
+      if (!within.expired) throw error
+      throw new MediaError(
+        { code: 'MEDIA_TIMEOUT', tool: 'score', timeoutMs },
+        `the files were not judged within ${timeoutMs / 1000} s; give more with --timeout, or fewer frames with --every`,
+        { cause: error },
+      )
     } finally {
       await vmaf.close()
     }

@@ -70,9 +70,11 @@ export function fileGates(
   ]
 }
 
-function containerGate(result: MediaInfo): GateOutcome {
-  const names = result.container.split(',')
-  return gate('container', names.includes('mp4'), `container ${result.container}`)
+function containerGate({ container, majorBrand = '' }: MediaInfo): GateOutcome {
+  // ffprobe calls QuickTime and 3GP by the same list of names as MP4.
+  const isMp4 = container.split(',').includes('mp4') && !/^(qt$|3g)/.test(majorBrand)
+  const seen = majorBrand === '' ? container : `of brand ${majorBrand}`
+  return gate('container', isMp4, isMp4 ? 'MP4' : `container ${seen}`)
 }
 
 function codecGate(video: VideoStreamInfo, expect: FileExpectation): GateOutcome {

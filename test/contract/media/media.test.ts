@@ -38,6 +38,7 @@ const code = (wanted: string) => (error: unknown) => {
 test('reports the facts of a clip', async () => {
   const info = await probe(launch)
   assert.equal(info.container, 'mov,mp4,m4a,3gp,3g2,mj2')
+  assert.equal(info.majorBrand, 'isom')
   assert.equal(info.durationSeconds, 1.5)
   assert.equal(info.audio, undefined)
   const { bitrateKbps, ...video } = info.video ?? {}

@@ -25,6 +25,7 @@ const VIDEO: VideoStreamInfo = {
 }
 const clip = (video: Partial<VideoStreamInfo> = {}, rest: Partial<MediaInfo> = {}) => ({
   container: 'mov,mp4,m4a,3gp,3g2,mj2',
+  majorBrand: 'isom',
   durationSeconds: 10,
   sizeBytes: 5_000_000,
   audio: undefined,
@@ -51,7 +52,9 @@ describe('gates on the container', () => {
 
   const untagged = { colorSpace: undefined, colorTransfer: undefined, colorPrimaries: undefined }
   const cases: readonly (readonly [string, MediaInfo])[] = [
-    ['container', clip({}, { container: 'matroska,webm' })],
+    ['container', clip({}, { container: 'matroska,webm', majorBrand: undefined })],
+    ['container', clip({}, { majorBrand: 'qt' })],
+    ['container', clip({}, { majorBrand: '3gp4' })],
     ['codec', clip({ codec: 'hevc', profile: 'Main' })],
     ['profile', clip({ profile: 'High 4:2:2' })],
     ['pixel-format', clip({ pixelFormat: 'yuv422p' })],
