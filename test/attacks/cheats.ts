@@ -49,12 +49,8 @@ export const DETAIL_CHEATS: readonly Cheat[] = [
   filter('0.92 of the size, sharpened a little', shrunk(0.92, 0.3)),
   filter('softened and sharpened again', 'gblur=sigma=0.8,unsharp=5:5:0.8'),
   filter('colour blurred a little', 'gblur=sigma=1:planes=6'),
-  filter('colour blurred', 'gblur=sigma=1.5:planes=6', 'colour-detail'),
+  filter('colour blurred', 'gblur=sigma=1.5:planes=6'),
   filter('colour blurred away', 'gblur=sigma=3:planes=6', 'colour-detail'),
-  encode('colour starved of bits', 'colour-detail', [
-    ...ENCODE,
-    ...['-x264-params', 'chroma-qp-offset=12'],
-  ]),
 ]
 
 export const CHEATS: readonly Cheat[] = [

@@ -22,7 +22,7 @@ export const QUALITY = {
    * docs/adr/0070.
    */
   minFineKept: 0.5,
-  minColourKept: 0.6,
+  minColourKept: 0.3,
   /**
    * Below this expectation encoders differ more, and the least is lower; below the second one they
    * lose so much that nothing can be said.
@@ -150,7 +150,7 @@ function keptGate(
   { strength, kept, expected }: KeptShare,
   sure: number,
 ): GateOutcome {
-  const least = expected < QUALITY.sureExpected ? QUALITY.minUnsureKept : sure
+  const least = expected < QUALITY.sureExpected ? Math.min(sure, QUALITY.minUnsureKept) : sure
   const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
   if (strength < QUALITY.minStrength || expected < QUALITY.minExpected) {
     return passed(code, `too little of ${what} to judge by`)

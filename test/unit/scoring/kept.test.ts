@@ -116,7 +116,9 @@ describe('the gates on detail', () => {
       judged({ fine: lost, colour: whole }).reason,
       /^Scored 0 by gate fine-detail: 40 % of fine detail is kept .* keeps 90 %; at least 45 %/,
     )
-    assert.match(judged({ fine: whole, colour: lost }).reason, /gate colour-detail/)
+    const gone = { ...whole, kept: 0.2 }
+    assert.match(judged({ fine: whole, colour: gone }).reason, /gate colour-detail/)
+    assert.ok(judged({ fine: whole, colour: { ...whole, kept: 0.4 } }).score > 0, 'encoders do so')
   })
 
   it('ask less of coarse encodes, and nothing of ruined or flat ones', () => {
