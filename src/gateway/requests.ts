@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { describeError } from '../lib/errors.js'
 import { parseGuardedUrl, type UrlRules } from '../lib/http/index.js'
+import { UPSCALE_TASK_TYPES } from '../protocol/index.js'
 import { ORGANIC_PRIORITIES, type OrganicRequest } from '../queue/index.js'
 import { GatewayError } from './errors.js'
 
@@ -11,7 +12,7 @@ const compression = {
   mode: z.enum(['CRF', 'VBR']).default('CRF'),
   targetBitrateMbps: z.number().positive().max(1000).default(10),
 }
-const upscaling = { taskType: z.enum(['HD24K', 'SD2HD', 'SD24K', '4K28K']).default('HD24K') }
+const upscaling = { taskType: z.enum(UPSCALE_TASK_TYPES).default('HD24K') }
 /** What waits with a greater priority starts first. */
 const priority = z.enum(ORGANIC_PRIORITIES).default('normal')
 const timing = { timeoutSeconds: z.number().min(5).max(7200).default(600), priority }

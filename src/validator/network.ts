@@ -13,6 +13,7 @@ export class Network {
   readonly #oneMinerPer: OneMinerPer
   #metagraph: Metagraph | undefined
   #byHotkey: ReadonlyMap<string, Neuron> = new Map()
+  #shared: ReadonlyMap<number, number> = new Map()
   #head: Head | undefined
   #epoch: EpochInfo | undefined
 
@@ -41,6 +42,7 @@ export class Network {
     this.#head = head
     this.#metagraph = metagraph
     this.#byHotkey = new Map(metagraph.neurons.map((neuron) => [neuron.hotkey, neuron]))
+    this.#shared = this.#findShared(metagraph.neurons)
     // An owner may have begun an epoch early.
     this.#epoch = undefined
   }
@@ -69,23 +71,29 @@ export class Network {
 
   /** Neurons that serve an axon, without ourselves; of several that count as one, the first registered. */
   miners(): MinerTarget[] {
-    const left = new Set(this.shared().map(({ uid }) => uid))
-    return this.#serving(({ uid }) => !left.has(uid))
+    return this.#serving(({ uid }) => !this.#shared.has(uid))
   }
 
   /** Neurons that are asked nothing, because an earlier one has their address or coldkey. */
   shared(): { readonly uid: number; readonly with: number }[] {
+    return Array.from(this.#shared, ([uid, other]) => ({ uid, with: other }))
+  }
+
+  /** Uid of who is left out → uid of the one who came before. */
+  #findShared(neurons: readonly Neuron[]): Map<number, number> {
     const by = this.#oneMinerPer
+    if (by === 'hotkey') return new Map()
     const first = new Map<string, number>()
-    return [...(this.#metagraph?.neurons ?? [])]
+    const shared = neurons
       .filter(({ axon, hotkey }) => axon !== undefined && hotkey !== this.self)
       .sort((a, b) => a.registeredAt - b.registeredAt || a.uid - b.uid)
       .flatMap(({ uid, hotkey, coldkey, axon }) => {
-        const key = { hotkey, coldkey, ip: axon?.ip ?? hotkey }[by]
+        const key = by === 'coldkey' ? coldkey : (axon?.ip ?? hotkey)
         const before = first.get(key)
         if (before === undefined) first.set(key, uid)
-        return before === undefined ? [] : { uid, with: before }
+        return before === undefined ? [] : [[uid, before] as const]
       })
+    return new Map(shared)
   }
 
   /** Those of them with a validator permit. */

@@ -61,7 +61,11 @@ export async function playRound(
 
 /** Outcomes of miners from which nothing came. */
 const NOTHING_CAME: ReadonlySet<Outcome> = new Set([
-  ...(['no_answer', 'refused', 'empty_url', 'download_failed', 'infrastructure'] as const),
+  'no_answer',
+  'refused',
+  'empty_url',
+  'download_failed',
+  'infrastructure',
 ])
 /** From so many miners, something would have come. */
 const MANY = 3

@@ -91,8 +91,7 @@ Reads this validator's ledger (its database, neuron.data_dir) and the chain. Sen
       if (rows.length === 0) {
         const where = missing === undefined ? '' : `: no validator database at ${missing}`
         io.out(`the ledger of this machine is empty${where}`)
-      }
-      for (const line of rows.length === 0 ? [] : formatTable([heading, ...rows])) io.out(line)
+      } else for (const line of formatTable([heading, ...rows])) io.out(line)
       return 0
     })
   },

@@ -303,8 +303,7 @@ async function solveBySample(task: Task, goal: SearchGoal): Promise<Answer> {
   const next = other ?? { task, goal }
   const trial = other === undefined ? usual : labOn(other.task.lab, 'sample-again')
   const hint = await findCrf(trial, { ...task.find, maxSizeBytes: undefined, goal: next.goal })
-  const { start, slope } = { start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) }
-  const hinted = { ...goal, start, slope }
+  const hinted = { ...goal, start: hint.candidate.crf, slope: slopeOf(hint.points, goal.slope) }
   const found = await search(next.task, hinted, new Lab(next.task.lab), MAX_WHOLE_ENCODES)
   const tried = trial.encodes + (other === undefined ? 0 : usual.encodes)
   return { ...found, encodes: found.encodes + (tried * sample.frames) / source.frames }

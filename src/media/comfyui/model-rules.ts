@@ -1,9 +1,5 @@
-import type { NodeRule } from './node-rule.js'
+import { CLIP, CONDITIONED, GUIDED, type NodeRule, PAIR } from './node-rule.js'
 
-const pair = { positive: 'CONDITIONING', negative: 'CONDITIONING' }
-const clip = { width: 'width', height: 'height', length: 'frames', batch_size: 'batch' }
-const conditioned = ['CONDITIONING', 'CONDITIONING', 'LATENT']
-const guided = { ...pair, vae: 'VAE', ...clip }
 const clipNames = (count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`clip_name${i + 1}`, 'model']))
 
@@ -123,7 +119,7 @@ export const MODEL_NODES: Readonly<Record<string, NodeRule>> = {
   },
   ControlNetApplyAdvanced: {
     inputs: {
-      ...pair,
+      ...PAIR,
       control_net: 'CONTROL_NET',
       image: 'IMAGE',
       strength: 'number',
@@ -134,7 +130,7 @@ export const MODEL_NODES: Readonly<Record<string, NodeRule>> = {
     outputs: ['CONDITIONING', 'CONDITIONING'],
   },
   LTXVConditioning: {
-    inputs: { ...pair, frame_rate: 'fps' },
+    inputs: { ...PAIR, frame_rate: 'fps' },
     outputs: ['CONDITIONING', 'CONDITIONING'],
   },
   // Latents
@@ -142,54 +138,54 @@ export const MODEL_NODES: Readonly<Record<string, NodeRule>> = {
     inputs: { width: 'width', height: 'height', batch_size: 'batch' },
     outputs: ['LATENT'],
   },
-  EmptyLTXVLatentVideo: { inputs: clip, outputs: ['LATENT'] },
-  EmptyMochiLatentVideo: { inputs: clip, outputs: ['LATENT'] },
-  EmptyCosmosLatentVideo: { inputs: clip, outputs: ['LATENT'] },
+  EmptyLTXVLatentVideo: { inputs: CLIP, outputs: ['LATENT'] },
+  EmptyMochiLatentVideo: { inputs: CLIP, outputs: ['LATENT'] },
+  EmptyCosmosLatentVideo: { inputs: CLIP, outputs: ['LATENT'] },
   Wan22ImageToVideoLatent: {
-    inputs: { vae: 'VAE', ...clip, start_image: 'IMAGE?' },
+    inputs: { vae: 'VAE', ...CLIP, start_image: 'IMAGE?' },
     outputs: ['LATENT'],
   },
   WanVaceToVideo: {
     inputs: {
-      ...guided,
+      ...GUIDED,
       strength: 'number',
       control_video: 'IMAGE?',
       control_masks: 'MASK?',
       reference_image: 'IMAGE?',
     },
-    outputs: [...conditioned, 'INT'],
+    outputs: [...CONDITIONED, 'INT'],
   },
   WanFunInpaintToVideo: {
     inputs: {
-      ...guided,
+      ...GUIDED,
       clip_vision_output: 'CLIP_VISION_OUTPUT?',
       start_image: 'IMAGE?',
       end_image: 'IMAGE?',
     },
-    outputs: conditioned,
+    outputs: CONDITIONED,
   },
   WanFunControlToVideo: {
     inputs: {
-      ...guided,
+      ...GUIDED,
       clip_vision_output: 'CLIP_VISION_OUTPUT?',
       start_image: 'IMAGE?',
       control_video: 'IMAGE?',
     },
-    outputs: conditioned,
+    outputs: CONDITIONED,
   },
   HunyuanImageToVideo: {
     inputs: {
       positive: 'CONDITIONING',
       vae: 'VAE',
-      ...clip,
+      ...CLIP,
       guidance_type: 'choice',
       start_image: 'IMAGE?',
     },
     outputs: ['CONDITIONING', 'LATENT'],
   },
   LTXVImgToVideo: {
-    inputs: { ...guided, image: 'IMAGE', strength: 'number' },
-    outputs: conditioned,
+    inputs: { ...GUIDED, image: 'IMAGE', strength: 'number' },
+    outputs: CONDITIONED,
   },
   SVD_img2vid_Conditioning: {
     inputs: {
@@ -203,7 +199,7 @@ export const MODEL_NODES: Readonly<Record<string, NodeRule>> = {
       fps: 'integer',
       augmentation_level: 'number',
     },
-    outputs: conditioned,
+    outputs: CONDITIONED,
   },
   // The amount comes from WanVaceToVideo, and only makes fewer frames of it.
   TrimVideoLatent: { inputs: { samples: 'LATENT', trim_amount: 'INT' }, outputs: ['LATENT'] },
@@ -239,14 +235,14 @@ export const MODEL_NODES: Readonly<Record<string, NodeRule>> = {
   },
   SplitSigmas: { inputs: { sigmas: 'SIGMAS', step: 'integer' }, outputs: ['SIGMAS', 'SIGMAS'] },
   BasicGuider: { inputs: { model: 'MODEL', conditioning: 'CONDITIONING' }, outputs: ['GUIDER'] },
-  CFGGuider: { inputs: { model: 'MODEL', ...pair, cfg: 'number' }, outputs: ['GUIDER'] },
+  CFGGuider: { inputs: { model: 'MODEL', ...PAIR, cfg: 'number' }, outputs: ['GUIDER'] },
   SamplerCustom: {
     inputs: {
       model: 'MODEL',
       add_noise: 'flag',
       noise_seed: 'integer',
       cfg: 'number',
-      ...pair,
+      ...PAIR,
       sampler: 'SAMPLER',
       sigmas: 'SIGMAS',
       latent_image: 'LATENT',

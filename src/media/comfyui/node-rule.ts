@@ -26,3 +26,9 @@ export interface NodeRule {
   /** It reads an image of unknown size. The largest allowed size is assumed. */
   readonly loadsImage?: boolean
 }
+
+/** Inputs and outputs that many classes have. */
+export const PAIR = { positive: 'CONDITIONING', negative: 'CONDITIONING' }
+export const CLIP = { width: 'width', height: 'height', length: 'frames', batch_size: 'batch' }
+export const GUIDED = { ...PAIR, vae: 'VAE', ...CLIP }
+export const CONDITIONED = ['CONDITIONING', 'CONDITIONING', 'LATENT']

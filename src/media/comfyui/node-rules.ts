@@ -1,5 +1,5 @@
 import { MODEL_NODES } from './model-rules.js'
-import type { NodeRule } from './node-rule.js'
+import { CLIP, CONDITIONED, GUIDED, type NodeRule, PAIR } from './node-rule.js'
 
 const sampling = {
   model: 'MODEL',
@@ -7,13 +7,9 @@ const sampling = {
   cfg: 'number',
   sampler_name: 'choice',
   scheduler: 'choice',
-  positive: 'CONDITIONING',
-  negative: 'CONDITIONING',
+  ...PAIR,
   latent_image: 'LATENT',
 }
-const clip = { width: 'width', height: 'height', length: 'frames', batch_size: 'batch' }
-const wanInputs = { positive: 'CONDITIONING', negative: 'CONDITIONING', vae: 'VAE', ...clip }
-const wanOutputs = ['CONDITIONING', 'CONDITIONING', 'LATENT']
 const save = { images: 'IMAGE', filename_prefix: 'prefix' }
 
 /**
@@ -43,24 +39,24 @@ export const SHIPPED_NODES: Readonly<Record<string, NodeRule>> = {
     inputs: { clip_vision: 'CLIP_VISION', image: 'IMAGE', crop: 'choice' },
     outputs: ['CLIP_VISION_OUTPUT'],
   },
-  EmptyHunyuanLatentVideo: { inputs: clip, outputs: ['LATENT'] },
+  EmptyHunyuanLatentVideo: { inputs: CLIP, outputs: ['LATENT'] },
   EmptyLatentImage: {
     inputs: { width: 'width', height: 'height', batch_size: 'batch' },
     outputs: ['LATENT'],
   },
   WanImageToVideo: {
-    inputs: { ...wanInputs, clip_vision_output: 'CLIP_VISION_OUTPUT?', start_image: 'IMAGE?' },
-    outputs: wanOutputs,
+    inputs: { ...GUIDED, clip_vision_output: 'CLIP_VISION_OUTPUT?', start_image: 'IMAGE?' },
+    outputs: CONDITIONED,
   },
   WanFirstLastFrameToVideo: {
     inputs: {
-      ...wanInputs,
+      ...GUIDED,
       clip_vision_start_image: 'CLIP_VISION_OUTPUT?',
       clip_vision_end_image: 'CLIP_VISION_OUTPUT?',
       start_image: 'IMAGE?',
       end_image: 'IMAGE?',
     },
-    outputs: wanOutputs,
+    outputs: CONDITIONED,
   },
   KSampler: { inputs: { ...sampling, seed: 'integer', denoise: 'denoise' }, outputs: ['LATENT'] },
   KSamplerAdvanced: {

@@ -1,3 +1,5 @@
+import { isQuotable } from './json.js'
+
 /** Why a request is refused. A closed set, usable as a metric label. */
 export const FAULT_STATUS = {
   'header-invalid': 500,
@@ -63,11 +65,9 @@ export const notVerified = (code: FaultCode, text: string): WireFault =>
 /** With the braces around it a refusal's body stays within 200 bytes. */
 export const FAULT_MESSAGE_MAX_BYTES = 180
 
-const SAFE = /^[\x20\x21\x23-\x5b\x5d-\x7e]{0,180}$/
-
 /** Text that may stand in a header and in JSON as it is: printable ASCII, cut to 180 bytes. */
 export function headerSafe(text: string): string {
-  if (SAFE.test(text)) return text
+  if (text.length <= FAULT_MESSAGE_MAX_BYTES && isQuotable(text)) return text
   return text
     .slice(0, FAULT_MESSAGE_MAX_BYTES)
     .replaceAll('"', "'")

@@ -35,7 +35,10 @@ export async function measureCalibration(
   const rows = new Map<string, Calibration[number]>()
   for (const workflow of workflows) {
     const reruns = await Promise.all(
-      verifiers.map((verifier) => within((dir) => verifier.rerun(workflow, dir, signal))),
+      verifiers.map(async (verifier) => {
+        await using dir = await tempFolder('subreel-calibrate-')
+        return await verifier.rerun(workflow, dir.path, signal)
+      }),
     )
     for (const [i, one] of reruns.entries()) {
       for (const [j, other] of reruns.entries()) {
@@ -57,9 +60,4 @@ function cosinesOf(one: Rerun, other: Rerun): number[] {
     if (embedding === undefined || counterpart === undefined) return []
     return [cosine(embedding.video, counterpart.video)]
   })
-}
-
-async function within<T>(work: (dir: string) => Promise<T>): Promise<T> {
-  await using dir = await tempFolder('subreel-calibrate-')
-  return await work(dir.path)
 }

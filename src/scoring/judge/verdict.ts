@@ -18,8 +18,8 @@ export const QUALITY = {
   worstFrames: 3,
   /**
    * The least that may be kept of fine detail and of colour, as a share of what an encoder as coarse
-   * would keep. Honest encodes reach down to 0.56 and 0.67, cheats that pay up to 0.45 and 0.54.
-   * docs/adr/0070.
+   * would keep. Honest encodes reach down to 0.56 and 0.57; cheats that pay kept up to 0.45 and 0.54, so
+   * that of colour only the coarse ones are told apart. docs/adr/0070.
    */
   minFineKept: 0.5,
   minColourKept: 0.3,

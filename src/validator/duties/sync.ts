@@ -46,6 +46,7 @@ export class SyncDuty implements Duty {
     )
     return DONE
   }
+
   /** Each miner that is left out, once, with the reason. */
   #tellShared(): void {
     const shared = this.#network.shared()

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -75,13 +74,13 @@ export class GenerationClient {
   readonly #modules: GenerationClientModules
   readonly #maxBytes: number
   readonly #pollMs: number
-  readonly #tempDir: string
+  readonly #tempDir: string | undefined
 
   constructor(options: GenerationClientOptions, modules: GenerationClientModules) {
     this.#modules = modules
     this.#maxBytes = options.maxBytes
     this.#pollMs = options.pollMs ?? 2_000
-    this.#tempDir = options.tempDir ?? tmpdir()
+    this.#tempDir = options.tempDir
   }
 
   /** Whether a miner can be sent a task now. One that does not say is taken to be ready. */
