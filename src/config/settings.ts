@@ -343,7 +343,8 @@ export const SETTINGS = {
     help: 'Accept a Redis that keeps nothing on disk; its restart then loses tasks.',
   }),
   'queue.prefix': setting({
-    schema: text(),
+    // Connections are named after it, and Redis takes no spaces in their names.
+    schema: text().refine((value) => !/\s/.test(value), 'must have no spaces'),
     default: '{subreel}',
     for: ['miner', 'upscaler', 'compressor', 'deleter'],
     help: 'Prefix of the keys in Redis; keep the braces on a cluster.',

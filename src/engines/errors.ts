@@ -21,7 +21,23 @@ export class EngineError extends SubnetError<EngineErrorData> {}
 export const ENGINE_DOWN_CODES: ReadonlySet<string> = new Set([
   'ENGINE_UNAVAILABLE',
   'ENGINE_ENCODER_MISSING',
+  'ENGINE_FAILED',
+  'METRICS_DEVICE_LOST',
+  'METRICS_DEVICE_UNAVAILABLE',
+  'METRICS_MODEL_ALTERED',
+  'METRICS_MODEL_MISSING',
+  'METRICS_MODEL_UNUSABLE',
   'MEDIA_GPU_MISSING',
   'MEDIA_TOOL_MISSING',
   'MEDIA_SANDBOX_MISSING',
+])
+
+/** Codes that may speak of either: several in a row, and the engine should be asked. */
+export const ENGINE_DOUBT_CODES: ReadonlySet<string> = new Set([
+  'ENGINE_OUTPUT_INVALID',
+  'MEDIA_PROCESS_FAILED',
+  'MEDIA_TIMEOUT',
+  'MEDIA_UNREADABLE',
+  'METRICS_RUN_FAILED',
+  'INTERNAL',
 ])

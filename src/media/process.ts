@@ -122,13 +122,7 @@ export function startProcess(
     }
     child.once('error', (cause) => {
       if (options.signal?.aborted) return settle(options.signal.reason)
-      settle(
-        new MediaError(
-          { code: 'MEDIA_TOOL_MISSING', tool },
-          `cannot start ${tool}: install it or configure its path`,
-          { cause },
-        ),
-      )
+      settle(toolMissing(tool, cause))
     })
     child.once('close', (exitCode, signal) => {
       // A tool may leave children behind that outlive it; nothing of its group survives it.
@@ -168,6 +162,13 @@ export function startProcess(
     kill: () => killGroup('SIGKILL'),
   }
 }
+
+export const toolMissing = (tool: string, cause?: unknown): MediaError =>
+  new MediaError(
+    { code: 'MEDIA_TOOL_MISSING', tool },
+    `cannot start ${tool}: install it or configure its path`,
+    { cause },
+  )
 
 function describeExit(exitCode: number | null, signal: string | null): string {
   if (signal !== null) return signal

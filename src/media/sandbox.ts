@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
+import { access } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { dirname, isAbsolute } from 'node:path'
+import { delimiter, dirname, isAbsolute, join } from 'node:path'
+import { childEnv } from '../lib/env.js'
 import { MediaError } from './errors.js'
-import { runProcess } from './process.js'
+import { runProcess, toolMissing } from './process.js'
 
 /**
  * `auto` uses what the machine has, `required` refuses to run without bubblewrap, `off` is for files
@@ -63,6 +65,7 @@ const SYSTEM_FILES = ['/etc/ld.so.cache', '/etc/alternatives', '/etc/fonts']
 /**
  * The command line that runs `command` confined: no network, no other processes, no files but the ones
  * named, limited memory, CPU time, file size and processes.
+ * @throws MediaError MEDIA_SANDBOX_MISSING, MEDIA_TOOL_MISSING
  */
 export async function confine(
   command: string,
@@ -70,6 +73,7 @@ export async function confine(
   policy: SandboxPolicy,
 ): Promise<{ readonly command: string; readonly args: readonly string[] }> {
   if (policy.mode === 'off') return { command, args }
+  await requireTool(command)
   const tools = await sandboxTools()
   if (policy.mode === 'required' && !tools.bubblewrap) {
     throw new MediaError(
@@ -83,18 +87,29 @@ export async function confine(
   return tied(program, rest)
 }
 
+/** Of a tool that is not there a wrapper would only say that it failed itself. */
+async function requireTool(command: string): Promise<void> {
+  const folders = command.includes('/') ? [''] : (childEnv()['PATH'] ?? '').split(delimiter)
+  const tries = folders.map((folder) => access(join(folder, command), constants.X_OK))
+  await Promise.any(tries).catch((cause: unknown) => {
+    throw toolMissing(command, cause)
+  })
+}
+
 /** What `sh` checks before it becomes the tool: a parent that died before the tie leaves another in its place. */
 const IF_PARENT_LIVES = '[ "$PPID" = "$0" ] && exec "$@"'
 
 /**
  * The command line of a tool that dies with `parent`: it must not go on writing where its successor
  * works. Without setpriv (macOS) the tool runs as it is.
+ * @throws MediaError MEDIA_TOOL_MISSING
  */
 export async function tied(
   command: string,
   args: readonly string[],
   parent: number = process.pid,
 ): Promise<{ readonly command: string; readonly args: readonly string[] }> {
+  await requireTool(command)
   const { setpriv } = await sandboxTools()
   if (!setpriv) return { command, args }
   const check = ['sh', '-c', IF_PARENT_LIVES, `${parent}`]

@@ -39,7 +39,8 @@ export class ServiceRunner<V extends { readonly url: string }> implements VideoR
 
   async ready(signal: AbortSignal): Promise<void> {
     const { status } = await this.#send('GET', '/health', undefined, 10_000, signal)
-    if (status !== 200) throw this.#down(`its /health answers ${status}`)
+    // Older services have no such route: to answer at all is what can be asked of them.
+    if (status !== 200 && status !== 404) throw this.#down(`its /health answers ${status}`)
   }
 
   async run(video: V, { signal, onProgress }: RunContext): Promise<VideoOutcome & { ok: true }> {

@@ -50,6 +50,7 @@ export async function openWorker(
       kind: 'upscale',
       slots: config['miner.upscale_slots'],
       schema: upscaleTaskSchema,
+      remote: config['miner.upscaler_url'] !== undefined,
       runner: await upscaleRunner(shared, engines),
     })
   }
@@ -58,6 +59,7 @@ export async function openWorker(
       kind: 'compress',
       slots: config['miner.compress_slots'],
       schema: compressTaskSchema,
+      remote: config['miner.compressor_url'] !== undefined,
       runner: await compressRunner(shared, engines),
     })
   }

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { ENGINE_DOWN_CODES } from '../engines/index.js'
+import { ENGINE_DOUBT_CODES, ENGINE_DOWN_CODES } from '../engines/index.js'
 import { type Clock, deadline } from '../lib/clock.js'
 import { describeError, isAbort, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
@@ -37,16 +37,25 @@ interface OpenLane {
   readonly remote: boolean
   /** Failures in a row that say that the engine itself does not work. */
   broken: number
+  /** Failures in a row that may be the engine's. */
+  doubts: number
+  /** A lane that was closed is not opened before, in monotonic milliseconds. */
+  restsUntilMs: number
+  restMs: number
 }
 
 const SWEEP_EVERY_MS = 300_000
 const HEALTH_EVERY_MS = 5_000
 /** So many in a row, and the engine has to prove itself before it gets more work. */
 const BROKEN_LIMIT = 2
+/** An engine that passes its trial and fails its work again and again rests twice as long each time, up to this. */
+const MAX_REST_MS = 60_000
 const READY_TIMEOUT_MS = 60_000
 
 /** Codes that speak of the engine or of what stands for it, not of the video. */
 const DOWN_CODES = new Set([...ENGINE_DOWN_CODES, 'COMFY_NO_SERVER', 'MINER_ENGINE_DOWN'])
+/** Codes after which the engine is asked. */
+const DOUBT_CODES = new Set([...ENGINE_DOUBT_CODES, 'MINER_STAGE_LATE'])
 
 /**
  * Works on the lanes of this process. An engine that fails to warm up, or is found dead, has its
@@ -72,6 +81,9 @@ export class MinerWorker {
       close: () => lane.runner.close(),
       remote: lane.remote ?? false,
       broken: 0,
+      doubts: 0,
+      restsUntilMs: Number.NEGATIVE_INFINITY,
+      restMs: 0,
     }
     const reason = await this.#whyNotReady(entry)
     const most = await lane.runner.capacity?.(deadline(READY_TIMEOUT_MS, this.#closed.signal))
@@ -119,7 +131,7 @@ export class MinerWorker {
       const leftMs = (job.expiresAtMs - clock.now()) / (videos.length - index)
       try {
         outcomes.push(await this.#video(lane, video, job, index, videos.length, leftMs))
-        entry.broken = 0
+        Object.assign(entry, { broken: 0, doubts: 0, restMs: 0 })
       } catch (error) {
         if (job.signal.aborted) throw error
         errors.push(error)
@@ -175,9 +187,10 @@ export class MinerWorker {
       'a video could not be done',
     )
     if (code === 'LIB_DISK_FULL') await this.#pause(entry, 'the disk is full')
+    if (DOUBT_CODES.has(code)) entry.doubts += 1
     if (DOWN_CODES.has(code)) {
       entry.broken += 1
-      if (entry.broken >= BROKEN_LIMIT) await this.#pause(entry, `the engine is down: ${code}`)
+      if (entry.broken >= BROKEN_LIMIT) await this.#rest(entry, `the engine is down: ${code}`)
     }
     return { ok: false, code, message: describeError(error) }
   }
@@ -204,6 +217,14 @@ export class MinerWorker {
     await this.#modules.workers.pause(lane.kind, reason)
   }
 
+  /** The first time until the next check, then longer: a trial is easier than work. */
+  async #rest(lane: OpenLane, reason: string): Promise<void> {
+    if (this.#modules.workers.isPaused(lane.kind)) return
+    lane.restsUntilMs = this.#modules.clock.monotonic() + lane.restMs
+    lane.restMs = Math.min(MAX_REST_MS, 2 * Math.max(HEALTH_EVERY_MS, lane.restMs))
+    await this.#pause(lane, reason)
+  }
+
   /** Opens what was closed for a reason that has passed, closes what cannot work. */
   async #check(): Promise<void> {
     const { workspace, workers, metrics, clock } = this.#modules
@@ -216,10 +237,14 @@ export class MinerWorker {
     for (const lane of this.#lanes) {
       if (full !== undefined) await this.#pause(lane, full)
       else if (workers.isPaused(lane.kind)) {
+        if (clock.monotonic() < lane.restsUntilMs) continue
         if ((await this.#whyNotReady(lane)) !== undefined) continue
-        lane.broken = 0
+        // After a rest one failure is enough for the next.
+        lane.broken = Math.min(lane.broken, BROKEN_LIMIT - 1)
+        lane.doubts = 0
         await workers.resume(lane.kind)
-      } else if (lane.remote) {
+      } else if (lane.remote || lane.doubts >= BROKEN_LIMIT) {
+        lane.doubts = 0
         const reason = await this.#whyNotReady(lane)
         if (reason !== undefined) await this.#pause(lane, reason)
       }

@@ -6,8 +6,8 @@ import { ENCODERS, type Encoder } from './encoders.js'
 /** Encoders of one ffmpeg that truly work here: built in, and for hardware, tried on a few frames. */
 export class EncoderShelf {
   readonly #tools: MediaTools
-  #names: Promise<ReadonlySet<string>> | undefined
-  readonly #works = new Map<string, Promise<boolean>>()
+  #names: ReadonlySet<string> | undefined
+  readonly #works = new Map<string, boolean>()
 
   constructor(tools: MediaTools) {
     this.#tools = tools
@@ -31,13 +31,13 @@ export class EncoderShelf {
   }
 
   async has(encoder: Encoder, signal: AbortSignal): Promise<boolean> {
-    this.#names ??= ffmpegCapabilities(this.#tools).then(({ encoders }) => encoders)
-    const names = await this.#names
-    if (!names.has(encoder.name)) return false
+    // Only answers are kept: a failure to ask passes, and so does an abort.
+    this.#names ??= (await ffmpegCapabilities({ ...this.#tools, signal })).encoders
+    if (!this.#names.has(encoder.name)) return false
     if (!encoder.hardware) return true
-    const known = this.#works.get(encoder.name) ?? this.#try(encoder, signal)
-    this.#works.set(encoder.name, known)
-    return known
+    const works = this.#works.get(encoder.name) ?? (await this.#try(encoder, signal))
+    this.#works.set(encoder.name, works)
+    return works
   }
 
   #try(encoder: Encoder, signal: AbortSignal): Promise<boolean> {
@@ -51,7 +51,10 @@ export class EncoderShelf {
       timeoutMs: 20_000,
     }).then(
       () => true,
-      () => false,
+      () => {
+        signal.throwIfAborted()
+        return false
+      },
     )
   }
 }

@@ -2,8 +2,10 @@ import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, Deadline, SystemClock } from '../../lib/clock.js'
 import { sha256OfFile } from '../../lib/hash.js'
+import { tempFolder } from '../../lib/temp-folder.js'
 import { type MediaTools, probeVideo, type VideoStreamInfo } from '../../media/index.js'
 import { mux } from '../mux.js'
+import { trialClip } from '../trial.js'
 import type { CompressParams, CompressResult, Engine, EngineContext } from '../types.js'
 import { type Analysis, analyse } from './analyse.js'
 import { EncoderShelf } from './choose-encoder.js'
@@ -81,7 +83,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
   readonly #clock: Clock
   readonly #shelf: EncoderShelf
   readonly #memory = new ProbeMemory()
-  #model: Promise<CrfModel> | undefined
+  #model: CrfModel | undefined
 
   constructor(options: CompressEngineOptions) {
     this.#options = options
@@ -90,8 +92,14 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     this.#shelf = new EncoderShelf(this.#tools)
   }
 
+  /** Also measures a few frames. */
   async ready(signal: AbortSignal): Promise<void> {
     await this.#shelf.pick('h264', false, signal)
+    this.#model ??= await loadCrfModel()
+    await using folder = await tempFolder('subreel-compress-')
+    const workDir = folder.path
+    const clip = await trialClip(workDir, { ...this.#tools, signal })
+    await this.#options.meter.measure(clip, clip, { every: 1, models: ['neg'], signal, workDir })
   }
 
   async run(
@@ -109,12 +117,12 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
     checkSource(info.video)
     const { source, analysis } = await decoded(path, info.video, workDir, tools)
     const encoder = await this.#shelf.pick(params.codec, this.#options.hardware ?? false, signal)
-    this.#model ??= loadCrfModel()
+    this.#model ??= await loadCrfModel()
     const task: Task = {
       params,
       analysis,
       content: await sha256OfFile(path, signal),
-      model: await this.#model,
+      model: this.#model,
       memory: this.#memory,
       lab: this.#lab(source, encoder, analysis, params, context),
       leftMs,

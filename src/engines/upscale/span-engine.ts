@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { tempFolder } from '../../lib/temp-folder.js'
 import {
   FrameReader,
   ffmpegCapabilities,
@@ -12,10 +13,11 @@ import {
 import { EngineError } from '../errors.js'
 import { setMp4Rotation } from '../mp4-rotation.js'
 import { soundArgs } from '../sound.js'
+import { trialClip } from '../trial.js'
 import type { Engine, EngineContext, UpscaleParams, UpscaleResult } from '../types.js'
 import { profileArgs, toYuvFilter, UPSCALE_PROFILES, type UpscaleCodec } from './profiles.js'
 import { checkUpscaled } from './result.js'
-import { SpanModel, type SpanOptions } from './span-model.js'
+import { type SpanDevice, SpanModel, type SpanOptions } from './span-model.js'
 
 export interface SpanEngineOptions extends SpanOptions {
   readonly tools?: MediaTools
@@ -31,15 +33,18 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
   readonly name = 'span-onnx'
   readonly #options: SpanEngineOptions
   readonly #models = new Map<string, Promise<SpanModel>>()
+  #device: SpanDevice | undefined
 
   constructor(options: SpanEngineOptions = {}) {
     this.#options = options
+    this.#device = options.device
   }
 
   get #codec(): UpscaleCodec {
     return this.#options.codec ?? 'hevc'
   }
 
+  /** Also upscales a few frames, from file to file. */
   async ready(signal: AbortSignal): Promise<void> {
     const { encoders } = await ffmpegCapabilities({ ...this.#options.tools, signal })
     const codec = this.#codec
@@ -50,9 +55,10 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
         `ffmpeg has no ${encoder}: install an ffmpeg that has`,
       )
     }
-    const model = await this.#model(2)
-    signal.throwIfAborted()
-    await model.upscale(new Uint8Array(32 * 32 * 3), 32, 32)
+    await this.#model(4)
+    await using workDir = await tempFolder('subreel-span-')
+    const path = await trialClip(workDir.path, { ...this.#options.tools, signal })
+    await this.run({ path, params: { scale: 2 } }, { workDir: workDir.path, signal })
   }
 
   async run(
@@ -65,7 +71,12 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
     const { video } = info
     const path = join(workDir, 'upscaled.mp4')
     const model = await this.#model(scale, gpu)
-    const frames = await this.#stream(model, input, info, path, codec, context)
+    const frames = await this.#stream(model, input, info, path, codec, context).catch((error) => {
+      // Of a session that failed nothing more is expected: the next task loads another.
+      if (error instanceof EngineError && error.code === 'ENGINE_UNAVAILABLE')
+        this.#models.delete(modelKey(scale, gpu))
+      throw error
+    })
     await setMp4Rotation(path, video.rotation)
     await checkUpscaled(path, video, frames, scale, { ...this.#options.tools, signal })
     const { size: sizeBytes } = await stat(path)
@@ -133,12 +144,18 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
   }
 
   #model(scale: 2 | 4, gpu?: number): Promise<SpanModel> {
-    const key = `${scale}@${gpu ?? 'any'}`
+    const key = modelKey(scale, gpu)
     const known = this.#models.get(key)
     if (known !== undefined) return known
-    const loading = SpanModel.load(scale, { ...this.#options, gpu })
+    const loading = SpanModel.load(scale, { ...this.#options, device: this.#device, gpu })
     this.#models.set(key, loading)
-    loading.catch(() => this.#models.delete(key))
+    loading.then(
+      ({ device }) => {
+        // Once it ran on a GPU, the CPU is no way out: what took seconds would take minutes.
+        if (device !== 'cpu' && this.#device === 'auto') this.#device = 'cuda'
+      },
+      () => this.#models.delete(key),
+    )
     return loading
   }
 
@@ -148,6 +165,8 @@ export class SpanEngine implements Engine<UpscaleParams, UpscaleResult> {
     for (const model of models) if (model.status === 'fulfilled') await model.value.close()
   }
 }
+
+const modelKey = (scale: number, gpu: number | undefined) => `${scale}@${gpu ?? 'any'}`
 
 /** A ceiling on the rate that keeps the file below the limit, with a tenth to spare. */
 function bitrateCap(maxSizeBytes: number | undefined, info: MediaInfo): readonly string[] {

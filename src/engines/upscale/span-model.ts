@@ -38,7 +38,10 @@ export class SpanModel {
     this.#session = session
   }
 
-  /** Loads the shipped weights and checks their hash. @throws EngineError ENGINE_UNAVAILABLE */
+  /**
+   * Loads the shipped weights and checks their hash.
+   * @throws EngineError ENGINE_UNAVAILABLE, MetricsError METRICS_MODEL_MISSING, METRICS_MODEL_ALTERED
+   */
   static async load(scale: 2 | 4, options: SpanOptions = {}): Promise<SpanModel> {
     const store = await ModelStore.open()
     const model = await store.read(`spanx${scale}_ch48`)

@@ -14,6 +14,7 @@ import {
 } from '../../media/index.js'
 import { EngineError } from '../errors.js'
 import { mux } from '../mux.js'
+import { trialClip } from '../trial.js'
 import type { Engine, EngineContext, UpscaleParams, UpscaleResult } from '../types.js'
 import { UPSCALE_PROFILES, type UpscaleCodec } from './profiles.js'
 import { checkUpscaled } from './result.js'
@@ -62,12 +63,8 @@ export class Video2xEngine implements Engine<UpscaleParams, UpscaleResult> {
 
   async #calibrate(workDir: string, signal: AbortSignal): Promise<void> {
     const tools = { ...this.#options.tools, signal }
-    const [clip, output] = [join(workDir, 'clip.mp4'), join(workDir, 'upscaled.mp4')]
-    const pattern = `testsrc2=size=64x64:rate=25:duration=${CALIBRATION_FRAMES / 25}`
-    await runFfmpeg(
-      ['-f', 'lavfi', '-i', pattern, ...LOSSLESS, '-pix_fmt', 'yuv420p', fileUrl(clip)],
-      tools,
-    )
+    const trial = { frames: CALIBRATION_FRAMES, encoder: LOSSLESS }
+    const [clip, output] = [await trialClip(workDir, tools, trial), join(workDir, 'upscaled.mp4')]
     await this.#upscale(clip, output, 2, 'h264', { workDir, signal })
     const { video } = await probeVideo(output, tools)
     this.#lost = Math.max(0, CALIBRATION_FRAMES - video.frames)
@@ -209,7 +206,7 @@ export class Video2xEngine implements Engine<UpscaleParams, UpscaleResult> {
 const LOSSLESS = ['-c:v', 'libx264', '-preset', 'ultrafast', '-qp', '0', '-bf', '0'] as const
 
 function failure(cause: unknown, lastLines: readonly string[]): unknown {
-  if (!(cause instanceof MediaError)) return cause
+  if (!(cause instanceof MediaError) || cause.code === 'MEDIA_TOOL_MISSING') return cause
   const { data } = cause
   const exitCode =
     data.code === 'MEDIA_PROCESS_FAILED' && data.exitCode !== null ? data.exitCode : undefined

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
+import { EngineError } from '#src/engines/index.js'
+import { SpanEngine } from '#src/engines/upscale/span-engine.js'
 import { SpanModel } from '#src/engines/upscale/span-model.js'
+import { makeClip, tempFolder } from '../../support/clips.js'
 
 test('a device that fails in the middle is told from a video that cannot be done', async () => {
   const model = await SpanModel.load(2, { threads: 1 })
@@ -14,6 +18,26 @@ test('a device that fails in the middle is told from a video that cannot be done
     code: 'ENGINE_UNAVAILABLE',
     retryable: true,
   })
+})
+
+test('an engine whose session failed loads another one for the next video', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await makeClip(join(folder, 'in.mp4'), { frames: 2 })
+  const engine = new SpanEngine({ threads: 1 })
+  t.after(() => engine.close())
+  const { signal } = new AbortController()
+  await engine.ready(signal)
+  const broken = new Set<SpanModel>()
+  const upscale = SpanModel.prototype.upscale
+  t.mock.method(SpanModel.prototype, 'upscale', function (this: SpanModel, ...picture: never) {
+    if (broken.size === 0) broken.add(this)
+    if (!broken.has(this)) return upscale.apply(this, picture)
+    const lost = { code: 'ENGINE_UNAVAILABLE', engine: 'span-onnx' } as const
+    return Promise.reject(new EngineError(lost, 'the device is gone'))
+  })
+  const run = () => engine.run({ path, params: { scale: 2 } }, { workDir: folder, signal })
+  await assert.rejects(run(), { code: 'ENGINE_UNAVAILABLE' })
+  assert.equal((await run()).frames, 2)
 })
 
 test('without a GPU, auto takes the CPU and writes nothing to the console', async () => {

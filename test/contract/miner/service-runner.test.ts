@@ -38,6 +38,9 @@ test('a service without a result is told from one whose engine is dead', async (
   }
   const video = { url: 'http://clips.example/a.mp4', scale: 2, maxSizeBytes: 1e8 } as const
   await assert.rejects(runner.run(video, context), { code: 'MINER_SERVICE_FAILED' })
+  health = 404
+  await runner.ready(context.signal)
+  await assert.rejects(runner.run(video, context), { code: 'MINER_SERVICE_FAILED' })
   health = 503
   await assert.rejects(runner.run(video, context), { code: 'MINER_ENGINE_DOWN' })
 })
