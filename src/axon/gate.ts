@@ -181,7 +181,10 @@ export class Gate {
   }
 
   #legacyClaim(route: AxonRoute, head: RequestHead, caller: Caller): Claim | Refusal {
-    const { clock, nonceStore, nonces, strictHeaders } = this.#settings
+    const { clock, nonceStore, nonces, strictHeaders, requireBodyHash } = this.#settings
+    if (requireBodyHash && route.definition.requiredHashFields.length === 0) {
+      return no('body-hash-mismatch', 'Only bodies with a signed hash are served here')
+    }
     const parsed = parseLegacyHeaders(head.headers)
     if (!parsed.ok) return parsed
     const complete = checkLegacySender(parsed.value)
@@ -193,7 +196,7 @@ export class Gate {
         nowNs: clock.nowNs(),
         timeoutS: parsed.value.timeoutS,
         version: sender.version,
-        lastNonce: nonceStore.lastKnown(nonceKey(caller.hotkey, sender.uuid)),
+        lastNonce: nonceStore.lastKnown(nonceKey(caller.hotkey, sender.uuid, nonces)),
       },
       nonces,
     )
@@ -244,12 +247,12 @@ export class Gate {
   }
 
   #useNonce(claim: Claim): boolean | Promise<boolean> {
-    const { nonceStore, clock } = this.#settings
+    const { nonceStore, nonces, clock } = this.#settings
     if (claim.protocol === 'btauth1') {
       return nonceStore.once(btauthReplayKey(claim.auth), claim.auth.nonce, clock.now())
     }
     const { nonce, uuid } = claim.sender
-    return nonceStore.advance(nonceKey(claim.caller.hotkey, uuid), nonce, clock.now())
+    return nonceStore.advance(nonceKey(claim.caller.hotkey, uuid, nonces), nonce, clock.now())
   }
 
   /** Undefined unless the address is canonical: another prefix would be another name for one key. */

@@ -44,9 +44,15 @@ export interface AxonOptions {
   readonly btauth?: BtauthPolicy
   /**
    * Refuse legacy requests whose unsigned headers are incomplete or contradict the URL or this axon,
-   * though Python's axon would not look. No SDK sends such. Default true.
+   * or whose body has another name, though Python's axon would not look. No SDK sends such.
+   * Default true.
    */
   readonly strictHeaders?: boolean
+  /**
+   * Refuse legacy requests for synapses without `requiredHashFields`: nothing shows that their body is
+   * what the caller signed. Most subnets' synapses are such. Default false.
+   */
+  readonly requireBodyHash?: boolean
   /**
    * Default: in memory, refusing what was signed before this start. That leaves open a replay, right
    * after a restart, of a caller whose clock is ahead of ours; RedisNonceStore does not.
@@ -104,6 +110,7 @@ export function withDefaults(options: AxonOptions) {
     nonces,
     btauth,
     strictHeaders: options.strictHeaders ?? true,
+    requireBodyHash: options.requireBodyHash ?? false,
     nonceStore:
       options.nonceStore ??
       new MemoryNonceStore({

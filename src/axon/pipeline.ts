@@ -13,6 +13,7 @@ import {
 } from '../protocol/wire/legacy-reply.js'
 import {
   checkBodyHash,
+  checkBodyName,
   parseRequestBody,
   type ReceivedRequest,
 } from '../protocol/wire/legacy-request.js'
@@ -106,7 +107,7 @@ export class Pipeline {
         return
       }
     }
-    const received = receive(claim, body)
+    const received = this.#receive(claim, body)
     if (isRefusal(received)) {
       this.#refuse(passage, received)
       return
@@ -118,6 +119,16 @@ export class Pipeline {
       this.#running -= 1
       if (this.#running === 0) this.#idle?.()
     }
+  }
+
+  #receive(claim: Claim, body: Uint8Array): ReceivedRequest | Refusal {
+    const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8')
+    const parsed = parseRequestBody(claim.route.definition, text)
+    if (!parsed.ok || claim.protocol !== 'legacy') return parsed.ok ? parsed.value : parsed
+    const wrong =
+      checkBodyHash(parsed.value, claim.sender.bodyHash) ??
+      (this.#settings.strictHeaders ? checkBodyName(parsed.value) : undefined)
+    return wrong === undefined ? parsed.value : { fault: wrong }
   }
 
   /** Resolves when no handler runs, at the latest after `graceMs`. */
@@ -272,17 +283,6 @@ export class Pipeline {
     const { synapse } = passage
     log.debug({ event: 'request.refused', synapse, code, address, reason }, 'refused a request')
   }
-}
-
-function receive(claim: Claim, body: Uint8Array): ReceivedRequest | Refusal {
-  const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8')
-  const parsed = parseRequestBody(claim.route.definition, text)
-  if (!parsed.ok) return parsed
-  if (claim.protocol === 'legacy') {
-    const mismatch = checkBodyHash(parsed.value, claim.sender.bodyHash)
-    if (mismatch !== undefined) return { fault: mismatch }
-  }
-  return parsed.value
 }
 
 function isStream(definition: AnySynapse, answer: unknown): answer is StreamReply {

@@ -1,8 +1,8 @@
 // Source: bittensor 10.5.0, test/fixtures/wire/legacy-requests.json, replayed through the whole axon.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createAxon, MemoryNonceStore, serve } from 'subreel/axon'
-import type { AnySynapse } from 'subreel/protocol'
+import { type AxonOptions, createAxon, MemoryNonceStore, serve } from 'subreel/axon'
+import { type AnySynapse, STRICT_NONCES } from 'subreel/protocol'
 import { FixedClock, KEYS, PeerMap } from '../support/axon.js'
 import {
   type RequestVector,
@@ -15,14 +15,12 @@ const file = readFixture<{ requests: RequestVector[]; variants: RequestVector[] 
   'legacy-requests.json',
 )
 
-/** What Python takes and this axon does too, and why. */
-const LENIENT: ReadonlySet<string> = new Set([
+/** What Python takes and this axon does too, why, and the option with which it does not. */
+const LENIENT: ReadonlyMap<string, Partial<AxonOptions>> = new Map<string, Partial<AxonOptions>>([
   // The synapse hashes no field, so nothing says that its body was changed.
-  'tampered_body_unhashed_synapse',
-  // The name in the body is not read at all.
-  'body_wrong_name_field',
+  ['tampered_body_unhashed_synapse', { requireBodyHash: true }],
   // Two dendrites of one hotkey have nonces of their own.
-  'nonce_backwards_other_uuid',
+  ['nonce_backwards_other_uuid', { nonces: { ...STRICT_NONCES, acrossUuids: true } }],
 ])
 
 /** Refusals with another status than Python's. */
@@ -40,7 +38,7 @@ function handle(definition: AnySynapse) {
   }
 }
 
-function axonAt(clockNs: string) {
+function axonAt(clockNs: string, options: Partial<AxonOptions> = {}) {
   const peers = new PeerMap()
   for (const name of ['alice', 'bob', 'dave', 'eve', 'ferdie'] as const) peers.add(KEYS[name])
   peers.add({
@@ -63,11 +61,12 @@ function axonAt(clockNs: string) {
     ),
     clock: new FixedClock(clockNs),
     nonceStore: new MemoryNonceStore({ retentionMs: 60_000 }),
+    ...options,
   })
 }
 
-async function replay(vector: RequestVector) {
-  const axon = axonAt(vector.clock_ns)
+async function replay(vector: RequestVector, options: Partial<AxonOptions> = {}) {
+  const axon = axonAt(vector.clock_ns, options)
   const send = (request: WireRequest) => {
     const headers: Record<string, string> = {}
     for (const [name, value] of request.headers) headers[name.toLowerCase()] = value
@@ -117,6 +116,14 @@ describe('an axon and the legacy vectors of bittensor 10.5.0', () => {
       if (verdict === 'reject') {
         assert.equal(response.statusCode, STATUS[vector.id] ?? vector.expect.status, seen)
       }
+    })
+  }
+
+  for (const [id, options] of LENIENT) {
+    it(`refuses ${id} when told to`, async () => {
+      const vector = file.variants.find((candidate) => candidate.id === id)
+      assert.ok(vector)
+      assert.ok((await replay(vector, options)).statusCode >= 400)
     })
   }
 })

@@ -151,6 +151,8 @@ export interface ReceivedRequest<D extends AnySynapse = AnySynapse> {
   readonly request: RequestOf<D>
   /** Python's view of the request's fields, lossless: what is hashed and what the reply repeats. */
   readonly fields: PyDict
+  /** What the body calls itself; Python's dendrites write the name of the synapse. */
+  readonly name: PyValue | undefined
 }
 
 /**
@@ -179,7 +181,8 @@ export function parseRequestBody<D extends AnySynapse>(
   }
   const request = parsed.data as RequestOf<D>
   const own = definition.types.request.encode(request, raw) as PyDict
-  return accept({ definition, request, fields: withHashedResponse(definition, own, raw) })
+  const fields = withHashedResponse(definition, own, raw)
+  return accept({ definition, request, fields, name: raw.get('name') })
 }
 
 /** Hashed fields that only the response schema declares count with the value the caller sent. */
@@ -202,6 +205,13 @@ export function checkBodyHash(
   const { definition, fields } = received
   if (bodyHash(definition.requiredHashFields, fields) === signedHash) return undefined
   return fault('body-hash-mismatch', 'Hash mismatch: the body is not the one that was signed')
+}
+
+/** Fault of a body that says it is another synapse, unless `name` is a field of the synapse's own. */
+export function checkBodyName({ definition, name }: ReceivedRequest): WireFault | undefined {
+  const same = name === undefined || name === null || name === definition.name
+  if (same || 'name' in definition.request.shape) return undefined
+  return fault('body-invalid', `The body is not a ${definition.name}: its name says otherwise`)
 }
 
 /** The first issue of a failed parse as `path: message`. */

@@ -160,6 +160,11 @@ export interface NoncePolicy {
   readonly maxAheadS: number
   /** Callers older than 7.2.0 send a nonce that is no time at all; true takes them without freshness. */
   readonly acceptUndated: boolean
+  /**
+   * One row of rising nonces for each hotkey, whatever uuids its dendrites have. Python's axon has a
+   * row for each uuid: two dendrites of one hotkey may overtake each other. Default false.
+   */
+  readonly acrossUuids?: boolean
 }
 
 /** The default: what no honest SDK of 7.2.0 or later ever trips over, and nothing wider. */
@@ -183,7 +188,7 @@ export interface NonceCheck {
   readonly nowNs: bigint
   readonly timeoutS: number | undefined
   readonly version: number | undefined
-  /** The last nonce accepted of this (hotkey, uuid). */
+  /** The last nonce accepted under this nonceKey. */
   readonly lastNonce: bigint | undefined
 }
 
@@ -191,7 +196,11 @@ const toNs = (seconds: number): bigint => BigInt(Math.round(seconds * 1e3)) * 1_
 const seconds = (ns: bigint): string => (Number(ns) / 1e9).toFixed(2)
 
 /** The key under which a nonce is remembered. */
-export const nonceKey = (hotkey: string, uuid: string): string => `${hotkey}:${uuid}`
+export const nonceKey = (
+  hotkey: string,
+  uuid: string,
+  { acrossUuids = false }: Pick<NoncePolicy, 'acrossUuids'> = {},
+): string => `${hotkey}:${acrossUuids ? '' : uuid}`
 
 /**
  * Whether a nonce is fresh: `undefined` if so. Age counts even when the key is known, so that memory
