@@ -92,7 +92,10 @@ const pages = {
       const fallback = of.default === undefined ? '' : `\`${of.default.replace(home, '~')}\``
       return [
         `\`--${name}\``,
-        of.env === undefined ? '' : `\`${of.env}\``,
+        [of.env ?? [], of.envAliases ?? []]
+          .flat()
+          .map((name) => `\`${name}\``)
+          .join(', '),
         fallback,
         of.for?.join(', ') ?? 'all',
         of.help,

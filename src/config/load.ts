@@ -9,6 +9,7 @@ import {
   type Setting,
   type SettingName,
 } from './settings.js'
+import { strayStoreNames } from './stray-names.js'
 
 export type Origin = 'flag' | 'environment' | 'file' | 'default' | 'unset'
 
@@ -16,6 +17,8 @@ export interface Effective {
   readonly config: Config
   /** Where each value came from. */
   readonly origins: Readonly<Record<SettingName, Origin>>
+  /** Environment variables that were read, where they are not the setting's own. */
+  readonly envNames: Readonly<Partial<Record<SettingName, string>>>
   /** Words that are neither flags nor their values. */
   readonly positionals: readonly string[]
   readonly help: boolean
@@ -40,6 +43,9 @@ export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
 const normal = (flag: string) => flag.replaceAll('-', '_').toLowerCase()
 const BY_NORMAL_NAME = new Map(SETTING_NAMES.map((name) => [normal(name), name]))
 
+/** Every environment variable that is read. */
+const ENV_NAMES = SETTING_NAMES.flatMap((name) => envNamesOf(SETTINGS[name]))
+
 /** The table's row, seen without its literal type. */
 export const settingOf = (name: SettingName): Setting => SETTINGS[name]
 
@@ -62,11 +68,17 @@ export function loadConfig(input: LoadInput): Effective {
   const words = flags.positionals.join(' ')
   if (input.process !== undefined && words !== '' && words !== SHOW)
     problems.push(`unexpected argument: ${words}`)
+  if (input.process === undefined || appliesTo('bucket.type', input.process))
+    problems.push(...strayStoreNames(input.env, ENV_NAMES))
   const values: Record<string, unknown> = {}
   const origins: Record<string, Origin> = {}
+  const envNames: Partial<Record<SettingName, string>> = {}
   for (const name of SETTING_NAMES) {
     const of = settingOf(name)
-    const found = firstGiven(name, of, flags.values, input.env, file)
+    const { given, clash } = fromEnvironment(of, input.env)
+    if (clash !== undefined) problems.push(clash)
+    if (given !== undefined && given.name !== of.env) envNames[name] = given.name
+    const found = firstGiven(name, of, flags.values, given, file)
     origins[name] = found.origin
     if (found.origin === 'unset') {
       values[name] = undefined
@@ -85,6 +97,13 @@ export function loadConfig(input: LoadInput): Effective {
         problems.push(`${found.where} ${message}${shown(name, found.value)}`)
     }
   }
+  // Who names a bucket means to use it.
+  if (origins['bucket.type'] === 'default' && values['bucket.name'] !== undefined) {
+    values['bucket.type'] = 's3'
+    origins['bucket.type'] = origins['bucket.name'] ?? 'default'
+    const by = envNames['bucket.name'] ?? settingOf('bucket.name').env
+    if (by !== undefined) envNames['bucket.type'] = by
+  }
   if (problems.length > 0 && !flags.help) {
     const list = problems.map((problem) => `  - ${problem}`).join('\n')
     throw new ConfigError(
@@ -95,6 +114,7 @@ export function loadConfig(input: LoadInput): Effective {
   return {
     config: values as Config,
     origins: origins as Record<SettingName, Origin>,
+    envNames,
     positionals: flags.positionals,
     help: flags.help,
   }
@@ -114,20 +134,37 @@ function firstGiven(
   name: SettingName,
   of: Setting,
   flags: ReadonlyMap<SettingName, string>,
-  env: LoadInput['env'],
+  env: { readonly name: string; readonly value: string } | undefined,
   file: ReadonlyMap<SettingName, unknown>,
 ): { origin: Origin; value?: unknown; where: string } {
   const flag = flags.get(name)
   if (flag !== undefined) return { origin: 'flag', value: flag, where: `--${name}` }
-  const fromEnv = of.env === undefined ? undefined : env[of.env]
-  if (fromEnv !== undefined && fromEnv !== '')
-    return { origin: 'environment', value: fromEnv, where: `${of.env}` }
+  if (env !== undefined) return { origin: 'environment', value: env.value, where: env.name }
   const fromFile = file.get(name)
   if (fromFile !== undefined)
     return { origin: 'file', value: fromFile, where: `${name} in the configuration file` }
   if (of.default !== undefined)
     return { origin: 'default', value: of.default, where: `default of ${name}` }
   return { origin: 'unset', where: name }
+}
+
+function envNamesOf({ env, envAliases = [] }: Setting): readonly string[] {
+  return env === undefined ? envAliases : [env, ...envAliases]
+}
+
+/** What the environment says of a setting under any of its names. */
+function fromEnvironment(of: Setting, env: LoadInput['env']) {
+  const given = envNamesOf(of).flatMap((name) => {
+    const value = env[name] ?? ''
+    return value === '' ? [] : [{ name, value }]
+  })
+  const [first] = given
+  const other = given.find(({ value }) => value !== first?.value)
+  const clash =
+    other === undefined
+      ? undefined
+      : `${first?.name} and ${other.name} mean the same setting and differ: set one of them`
+  return { given: first, clash }
 }
 
 interface Flags {

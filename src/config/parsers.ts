@@ -63,6 +63,17 @@ export function oneOf<const T extends readonly [string, ...string[]]>(words: T) 
   return z.preprocess(trimmed, z.enum(words, `must be one of ${words.join(', ')}`))
 }
 
+const BUCKET_TYPES = ['builtin', 's3', 'aws', 'minio', 'backblaze', 'r2', 'hippius'] as const
+const OTHER_BUCKET_TYPES: Readonly<Record<string, string>> = { amazon_s3: 'aws', cloudflare: 'r2' }
+
+/** Kinds of stores, also by the names that the reference miner has for them. */
+export function bucketType() {
+  return z.preprocess((value) => {
+    const word = String(trimmed(value)).toLowerCase()
+    return OTHER_BUCKET_TYPES[word] ?? word
+  }, oneOf(BUCKET_TYPES))
+}
+
 /** Comma-separated text, or an array in the file; empty parts are dropped. */
 export function list() {
   return places().transform((parts) => parts.filter((part) => part !== ''))

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { z } from 'zod'
 import {
   bool,
+  bucketType,
   device,
   int,
   intOrAuto,
@@ -36,6 +37,8 @@ export type ProcessName = (typeof PROCESSES)[number]
 export interface Setting<S extends z.ZodType = z.ZodType> {
   /** Environment variable. Beats the file, loses to the flag. */
   readonly env?: string
+  /** Names under which other miners of the subnets know it; read as well. */
+  readonly envAliases?: readonly string[]
   readonly schema: S
   /** As a user would write it; parsed like any other value. Absent: the setting has no value. */
   readonly default?: string
@@ -272,27 +275,36 @@ export const SETTINGS = {
   }),
   'bucket.type': setting({
     env: 'BUCKET_TYPE',
-    schema: oneOf(['builtin', 's3', 'aws', 'minio', 'backblaze', 'r2', 'hippius']),
+    envAliases: ['MINER_STORAGE_PROVIDER'],
+    schema: bucketType(),
     default: 'builtin',
     for: STORES,
-    help: 'Where results are stored; builtin serves them from this machine under signed URLs.',
+    help: 'Where results are stored: builtin (served from this machine under signed URLs), s3, aws, minio, backblaze, r2 or hippius; s3 when only a bucket is named.',
   }),
-  'bucket.name': setting({ env: 'BUCKET_NAME', schema: text(), for: STORES, help: 'Bucket.' }),
-  'bucket.endpoint': setting({
-    env: 'BUCKET_COMPATIBLE_ENDPOINT',
+  'bucket.name': setting({
+    env: 'BUCKET_NAME',
+    envAliases: ['MINER_STORAGE_S3_BUCKET_NAME'],
     schema: text(),
     for: STORES,
-    help: 'Endpoint of an S3-compatible store, with or without https://.',
+    help: 'Bucket.',
+  }),
+  'bucket.endpoint': setting({
+    env: 'BUCKET_COMPATIBLE_ENDPOINT',
+    envAliases: ['BUCKET_ENDPOINT', 'MINER_STORAGE_S3_ENDPOINT_URL', 'MINER_STORAGE_S3_ENDPOINT'],
+    schema: text(),
+    for: STORES,
+    help: 'Endpoint of an S3-compatible store, with or without https://; AWS when absent for s3.',
   }),
   'bucket.region': setting({
     env: 'BUCKET_REGION',
+    envAliases: ['MINER_STORAGE_S3_REGION'],
     schema: text(),
-    default: 'us-east-1',
     for: STORES,
-    help: 'Region used in signatures.',
+    help: 'Region used in signatures; when absent that of the endpoint, else that of the service.',
   }),
   'bucket.access_key': setting({
     env: 'BUCKET_COMPATIBLE_ACCESS_KEY',
+    envAliases: ['BUCKET_ACCESS_KEY', 'MINER_STORAGE_S3_ACCESS_KEY_ID'],
     schema: secret(),
     secret: true,
     for: STORES,
@@ -300,6 +312,7 @@ export const SETTINGS = {
   }),
   'bucket.secret_key': setting({
     env: 'BUCKET_COMPATIBLE_SECRET_KEY',
+    envAliases: ['BUCKET_SECRET_KEY', 'MINER_STORAGE_S3_SECRET_ACCESS_KEY'],
     schema: secret(),
     secret: true,
     for: STORES,
@@ -313,6 +326,7 @@ export const SETTINGS = {
   }),
   'bucket.expiry_seconds': setting({
     env: 'BUCKET_EXPIRY_SECONDS',
+    envAliases: ['MINER_STORAGE_S3_PRESIGNED_EXPIRY', 'S3_PRESIGNED_EXPIRY'],
     schema: int({ min: 1, max: 604_800 }),
     default: '600',
     for: STORES,

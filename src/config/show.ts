@@ -17,7 +17,7 @@ export function showConfig(effective: Effective, process?: ProcessName): ShownSe
       name,
       value: mask(name, effective.config[name]),
       origin: effective.origins[name],
-      env: settingOf(name).env,
+      env: effective.envNames[name] ?? settingOf(name).env,
     }),
   )
 }

@@ -13,7 +13,7 @@ export interface BucketSettings {
   readonly 'bucket.type': 'builtin' | S3Service
   readonly 'bucket.name': string | undefined
   readonly 'bucket.endpoint': string | undefined
-  readonly 'bucket.region': string
+  readonly 'bucket.region': string | undefined
   readonly 'bucket.access_key': Secret<string> | undefined
   readonly 'bucket.secret_key': Secret<string> | undefined
   readonly 'bucket.public_url': string | undefined

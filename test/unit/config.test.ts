@@ -90,6 +90,58 @@ describe('configuration', () => {
     assert.match(problemsOf(typo).join(), /did you mean --limit\?/)
   })
 
+  it("reads the reference miner's names of a bucket, and takes a bucket that is named for one to use", () => {
+    const { config, origins, envNames } = load(['--netuid', '1'], {
+      MINER_STORAGE_S3_BUCKET_NAME: 'vidaio',
+      MINER_STORAGE_S3_ENDPOINT_URL: '',
+      MINER_STORAGE_S3_REGION: 'us-west-1',
+      MINER_STORAGE_S3_ACCESS_KEY_ID: 'id',
+      MINER_STORAGE_S3_SECRET_ACCESS_KEY: 'secret',
+      MINER_STORAGE_S3_PRESIGNED_EXPIRY: '3600',
+    })
+    assert.deepEqual(
+      [config['bucket.type'], config['bucket.name'], config['bucket.endpoint']],
+      ['s3', 'vidaio', undefined],
+    )
+    assert.equal(config['bucket.access_key']?.reveal(), 'id')
+    assert.equal(config['bucket.secret_key']?.reveal(), 'secret')
+    assert.equal(config['bucket.expiry_seconds'], 3600)
+    assert.equal(origins['bucket.region'], 'environment')
+    assert.equal(envNames['bucket.region'], 'MINER_STORAGE_S3_REGION')
+    for (const [word, type] of [
+      ['Backblaze', 'backblaze'],
+      ['amazon_s3', 'aws'],
+      ['cloudflare', 'r2'],
+    ] as const) {
+      const env = { MINER_STORAGE_PROVIDER: word }
+      assert.equal(load(['--netuid', '1'], env).config['bucket.type'], type, word)
+    }
+  })
+
+  it('names what was meant by a name of a bucket that nothing reads', () => {
+    const told = (env: Record<string, string>) =>
+      problemsOf(() => load(['--netuid', '1'], env)).join('\n')
+    for (const [name, meant] of [
+      ['BUTKET_COMPATIBLE_ACCESS_KEY', /did you mean BUCKET_COMPATIBLE_ACCESS_KEY\?/],
+      ['BUCKET_COMPATIBLE_REGION', /did you mean BUCKET_REGION\?/],
+      ['MINER_STORAGE_S3_SECRET_KEY', /did you mean MINER_STORAGE_S3_SECRET_ACCESS_KEY\?/],
+      ['MINER_STORAGE_S3_BUCKET', /did you mean MINER_STORAGE_S3_BUCKET_NAME\?/],
+      ['MINER_STORAGE_OBJECT_TTL_SECONDS', /BUCKET_EXPIRY_SECONDS/],
+    ] as const) {
+      assert.match(told({ [name]: 'x' }), meant, name)
+      assert.ok(!told({ [name]: 'secret-value', BT_NETUID: 'x' }).includes('secret-value'), name)
+    }
+    assert.match(
+      told({ BUCKET_NAME: 'a', MINER_STORAGE_S3_BUCKET_NAME: 'b' }),
+      /BUCKET_NAME and MINER_STORAGE_S3_BUCKET_NAME mean the same setting and differ/,
+    )
+    assert.match(
+      told({ MINER_STORAGE_PROVIDER: 'dropbox' }),
+      /MINER_STORAGE_PROVIDER must be one of/,
+    )
+    load(['--netuid', '1'], { BUCKET_HOST: 'set by a claim', BUCKET_TPYE: '' })
+  })
+
   it('takes numbers of a file where text, choices and lists are wanted, and no dates', () => {
     const file = [
       'netuid = 85',

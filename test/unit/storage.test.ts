@@ -8,7 +8,7 @@ import { parseRange } from '#src/storage/builtin/range.js'
 import { UrlSigner } from '#src/storage/builtin/signer.js'
 import { callerPrefix, contentTypeOf, resultKey } from '#src/storage/keys.js'
 import { classifyS3 } from '#src/storage/s3/classify.js'
-import { s3Options } from '#src/storage/s3/options.js'
+import { type S3Service, s3Options } from '#src/storage/s3/options.js'
 
 describe('storage', () => {
   it('names results below the caller, unguessable and never twice', () => {
@@ -75,33 +75,62 @@ describe('storage', () => {
     assert.equal(limiter.enter('a', 60_000), undefined)
   })
 
-  it('names the missing setting of a bucket', () => {
+  describe('settings of a bucket', () => {
     const base = {
-      service: 'minio' as const,
+      service: 'minio' as S3Service,
       bucket: 'b',
-      endpoint: 'localhost:9000',
-      region: 'us-east-1',
+      endpoint: 'localhost:9000' as string | undefined,
+      region: undefined as string | undefined,
       accessKey: new Secret('a'),
       secretKey: new Secret('s'),
     }
-    assert.equal(s3Options(base).endpoint, 'https://localhost:9000')
-    assert.equal(s3Options({ ...base, endpoint: 'http://x' }).endpoint, 'http://x')
-    assert.equal(s3Options({ ...base, service: 'aws', endpoint: undefined }).pathStyle, false)
-    const backblaze = {
-      ...base,
-      service: 'backblaze' as const,
-      endpoint: undefined,
-      region: 'eu-1',
+
+    const B2 = 's3.us-west-004.backblazeb2.com'
+    const R2 = 'account.r2.cloudflarestorage.com'
+    // Service, endpoint and region as set, then as used. Without an endpoint it is AWS.
+    for (const [service, endpoint, region, at, where] of [
+      ['aws', undefined, undefined, undefined, 'us-east-1'],
+      ['aws', undefined, 'eu-central-1', undefined, 'eu-central-1'],
+      ['s3', undefined, 'eu-central-1', undefined, 'eu-central-1'],
+      ['s3', 'http://10.0.0.1:8333', undefined, 'http://10.0.0.1:8333', 'us-east-1'],
+      [
+        's3',
+        's3.eu-west-2.wasabisys.com',
+        undefined,
+        'https://s3.eu-west-2.wasabisys.com',
+        'eu-west-2',
+      ],
+      ['minio', 'localhost:9000', undefined, 'https://localhost:9000', 'us-east-1'],
+      ['minio', 'localhost:9000', 'home', 'https://localhost:9000', 'home'],
+      ['minio', 's3.my-firm.example.com', undefined, 'https://s3.my-firm.example.com', 'us-east-1'],
+      ['backblaze', undefined, 'us-west-004', `https://${B2}`, 'us-west-004'],
+      ['backblaze', B2, undefined, `https://${B2}`, 'us-west-004'],
+      ['r2', R2, 'us-east-1', `https://${R2}`, 'auto'],
+      ['hippius', undefined, undefined, 'https://s3.hippius.com', 'decentralized'],
+    ] as const) {
+      it(`${service} at ${endpoint ?? 'its own address'} in ${region ?? 'no region'}`, () => {
+        const options = s3Options({ ...base, service, endpoint, region })
+        assert.deepEqual([options.endpoint, options.region], [at, where])
+        assert.equal(options.pathStyle, at !== undefined)
+      })
     }
-    assert.equal(s3Options(backblaze).endpoint, 'https://s3.eu-1.backblazeb2.com')
-    assert.equal(s3Options({ ...base, service: 'r2' }).region, 'auto')
-    const missing = [{ bucket: undefined }, { endpoint: undefined }, { secretKey: undefined }]
-    for (const [n, change] of missing.entries()) {
-      assert.throws(
-        () => s3Options({ ...base, ...change }),
-        (error: unknown) => error instanceof SubnetError && error.code === 'STORAGE_CONFIG',
-        `case ${n}`,
-      )
+
+    for (const [change, meant] of [
+      [{ bucket: undefined }, /needs bucket\.name \(BUCKET_NAME\)/],
+      [{ endpoint: undefined }, /needs bucket\.endpoint \(BUCKET_COMPATIBLE_ENDPOINT\)/],
+      [{ service: 'backblaze', endpoint: undefined }, /needs bucket\.endpoint/],
+      [{ secretKey: undefined }, /needs bucket\.secret_key \(BUCKET_COMPATIBLE_SECRET_KEY\)/],
+    ] as const) {
+      it(`names the missing setting: ${meant.source}`, () => {
+        assert.throws(
+          () => s3Options({ ...base, ...change }),
+          (error: Error) => {
+            assert.equal((error as SubnetError).code, 'STORAGE_CONFIG')
+            assert.match(error.message, meant)
+            return true
+          },
+        )
+      })
     }
   })
 

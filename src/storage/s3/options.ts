@@ -22,38 +22,57 @@ export interface S3Options {
   readonly requestTimeoutMs?: number
 }
 
+/** `s3.REGION.backblazeb2.com` and the like. */
+const REGION_IN_HOST = /^(?:https?:\/\/)?s3[.-]((?:[a-z]+-)+\d+)\.[a-z0-9-]+\.[a-z]+/i
+
+function regionOf(service: S3Service, given: string | undefined, endpoint: string | undefined) {
+  // The only one that R2 has.
+  if (service === 'r2') return 'auto'
+  const usual = service === 'hippius' ? 'decentralized' : 'us-east-1'
+  return given ?? REGION_IN_HOST.exec(endpoint ?? '')?.[1] ?? usual
+}
+
 /** Where a service lives when no endpoint is given. */
-function defaultEndpoint(service: S3Service, region: string): string | undefined {
-  if (service === 'backblaze') return `https://s3.${region}.backblazeb2.com`
+function defaultEndpoint(service: S3Service, region: string | undefined): string | undefined {
+  if (service === 'backblaze' && region !== undefined) return `https://s3.${region}.backblazeb2.com`
   if (service === 'hippius') return 'https://s3.hippius.com'
   return undefined
 }
 
+/** Settings by name, and the environment variable that most know them by. */
+const ENV = {
+  'bucket.name': 'BUCKET_NAME',
+  'bucket.endpoint': 'BUCKET_COMPATIBLE_ENDPOINT',
+  'bucket.access_key': 'BUCKET_COMPATIBLE_ACCESS_KEY',
+  'bucket.secret_key': 'BUCKET_COMPATIBLE_SECRET_KEY',
+} as const
+
 /**
- * Options from the settings of one of the known services.
+ * Options from the settings of one of the known services. `s3` without an endpoint is AWS.
  * @throws StorageError STORAGE_CONFIG naming the missing setting
  */
 export function s3Options(input: {
   readonly service: S3Service
   readonly bucket: string | undefined
   readonly endpoint: string | undefined
-  readonly region: string
+  readonly region: string | undefined
   readonly accessKey: Secret<string> | undefined
   readonly secretKey: Secret<string> | undefined
 }): S3Options {
-  const need = <T>(value: T | undefined, setting: string): T => {
+  const need = <T>(value: T | undefined, setting: keyof typeof ENV): T => {
     if (value !== undefined) return value
     throw new StorageError(
       { code: 'STORAGE_CONFIG', setting },
-      `bucket.type ${input.service} needs ${setting}`,
+      `bucket.type ${input.service} needs ${setting} (${ENV[setting]})`,
     )
   }
   const { service } = input
   const given = input.endpoint ?? defaultEndpoint(service, input.region)
-  const endpoint = service === 'aws' ? given : need(given, 'bucket.endpoint')
+  const onAws = service === 'aws' || service === 's3'
+  const endpoint = onAws ? given : need(given, 'bucket.endpoint')
   return {
     bucket: need(input.bucket, 'bucket.name'),
-    region: service === 'r2' ? 'auto' : input.region,
+    region: regionOf(service, input.region, endpoint),
     endpoint: endpoint === undefined || endpoint.includes('://') ? endpoint : `https://${endpoint}`,
     // AWS asks for host style; every other server takes the path style, some nothing else.
     pathStyle: endpoint !== undefined,
