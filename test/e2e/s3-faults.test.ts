@@ -136,6 +136,63 @@ describe('a bucket that fails', () => {
     }
   })
 
+  describe('that hangs', () => {
+    const isPart = ({ url }: { readonly url?: string | undefined }) =>
+      url?.includes('partNumber=') === true
+    let impatient: S3Store
+    let path = ''
+
+    before(async () => {
+      impatient = await openS3(proxy.endpoint, { requestTimeoutMs: 1_000 })
+      path = join(dir, 'parts.mp4')
+      await writeFile(path, randomBytes(12_000_000))
+    })
+    after(() => impatient.close())
+
+    it('is asked again in time, and the upload is whole', async () => {
+      let parts = 0
+      proxy.hangs = (request) => {
+        if (!isPart(request)) return undefined
+        parts += 1
+        return parts === 1 ? 'all' : parts === 2 ? 'body' : undefined
+      }
+      const key = newKey()
+      const { sha256 } = await impatient.putFile(key, path)
+      const stored = Buffer.concat(await (await impatient.get(key)).toArray())
+      assert.equal(createHash('sha256').update(stored).digest('hex'), sha256)
+      assert.ok(parts >= 4, 'three parts, and one of them twice')
+      assert.equal(await unfinishedUploads(), 0)
+      await impatient.delete(key)
+    })
+
+    it('leaves no part of an upload that ran out of its time', async () => {
+      proxy.hangs = (request) => (isPart(request) ? 'all' : undefined)
+      await assert.rejects(
+        impatient.putFile(newKey(), path, { signal: AbortSignal.timeout(2_500) }),
+        { name: 'TimeoutError' },
+      )
+      assert.equal(await unfinishedUploads(), 0)
+    })
+
+    it('ends the reading of an object whose bytes stop coming', async () => {
+      proxy.hangs = () => undefined
+      const key = newKey()
+      await impatient.putFile(key, path)
+      proxy.hangs = () => 'body'
+      const body = await impatient.get(key)
+      await assert.rejects(body.toArray())
+      proxy.hangs = () => undefined
+      await impatient.delete(key)
+    })
+  })
+
+  it('says that the clock is off', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: clock.now() - 20 * 60_000 })
+    const late = await openS3(server.endpoint)
+    await assert.rejects(late.check(), hasCode('STORAGE_CLOCK_SKEW'))
+    await late.close()
+  })
+
   it('gives up in time on a store that does not answer', async () => {
     const dead = await openS3('http://127.0.0.1:9', { requestTimeoutMs: 500 })
     await assert.rejects(dead.check(), hasCode('STORAGE_UNAVAILABLE'))

@@ -18,6 +18,8 @@ export class FaultyProxy {
   rate = 0
   faults = 0
   requests = 0
+  /** Which requests are never answered, or only with the head. */
+  hangs: (request: IncomingMessage) => 'all' | 'body' | undefined = () => undefined
   readonly #server: Server
   readonly #target: URL
   readonly #rng: Rng
@@ -50,6 +52,11 @@ export class FaultyProxy {
     this.requests += 1
     const fault = this.#rng.float() < this.rate ? FAULTS[this.#rng.int(FAULTS.length)] : undefined
     if (fault !== undefined) this.faults += 1
+    const hang = this.hangs(incoming)
+    if (hang === 'all') {
+      incoming.resume()
+      return
+    }
     if (fault === 'reset') {
       incoming.socket.destroy()
       return
@@ -71,6 +78,11 @@ export class FaultyProxy {
         return
       }
       response.writeHead(answer.statusCode ?? 502, answer.headers)
+      if (hang === 'body') {
+        response.flushHeaders()
+        answer.resume()
+        return
+      }
       if (fault === 'cut') {
         response.flushHeaders()
         answer.resume()

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
-import { Readable } from 'node:stream'
+import { addAbortSignal, Readable } from 'node:stream'
 import type * as Sdk from '@aws-sdk/client-s3'
 import type * as Presigner from '@aws-sdk/s3-request-presigner'
-import { type Clock, deadline } from '../../lib/clock.js'
+import { type Clock, Deadline } from '../../lib/clock.js'
 import { isAbort, must } from '../../lib/errors.js'
 import type { Logger } from '../../lib/log.js'
 import { mapLimit } from '../../lib/loop.js'
@@ -66,7 +66,8 @@ export class S3Store implements ObjectStore {
       // servers then refuse as a bad digest.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      requestHandler: { connectionTimeout: 5_000, requestTimeout: timeoutMs },
+      // The deadline of a call ends with the answer's head: this one watches over its body.
+      requestHandler: { connectionTimeout: 5_000, socketTimeout: timeoutMs },
     })
   }
 
@@ -82,9 +83,10 @@ export class S3Store implements ObjectStore {
   /** Asks for the bucket once, without retries. @throws StorageError when it cannot be used */
   async check(signal?: AbortSignal): Promise<void> {
     const { bucket } = this.#options
+    using limit = this.#deadline(signal)
     try {
       await this.#client.send(new this.#sdk.ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1 }), {
-        abortSignal: this.#deadline(signal),
+        abortSignal: limit.signal,
       })
     } catch (error) {
       throw classifyS3(error, { operation: 'ListObjectsV2', bucket })
@@ -130,7 +132,10 @@ export class S3Store implements ObjectStore {
         abortSignal,
       }),
     )
-    if (reply.Body instanceof Readable) return reply.Body
+    const { Body: body } = reply
+    if (body instanceof Readable) {
+      return options.signal === undefined ? body : addAbortSignal(options.signal, body)
+    }
     throw new StorageError({ code: 'STORAGE_NOT_FOUND', key }, 'the store gave no body')
   }
 
@@ -372,8 +377,8 @@ export class S3Store implements ObjectStore {
     return this.#presigner.getSignedUrl(this.#client, command, { expiresIn })
   }
 
-  #deadline(signal: AbortSignal | undefined): AbortSignal {
-    return deadline(this.#options.requestTimeoutMs ?? 60_000, signal)
+  #deadline(signal: AbortSignal | undefined): Deadline {
+    return new Deadline(this.#options.requestTimeoutMs ?? 60_000, signal)
   }
 
   async #call<T>(
@@ -390,9 +395,9 @@ export class S3Store implements ObjectStore {
       onRetry: () => metrics?.retries.inc({ operation }),
     }
     return retry(RETRY, context, async () => {
-      const abortSignal = this.#deadline(signal)
+      using limit = this.#deadline(signal)
       try {
-        return await send(abortSignal)
+        return await send(limit.signal)
       } catch (error) {
         if (signal?.aborted === true) throw signal.reason
         // The SDK reports our per-request deadline as an abort; it is a slow store.
