@@ -3,7 +3,9 @@ import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompressParams, Engine, UpscaleParams, VideoResult } from '../engines/index.js'
 import { type Clock, Deadline, deadline } from '../lib/clock.js'
-import type { GuardedFetcher } from '../lib/http/index.js'
+import { FetchError, type GuardedFetcher } from '../lib/http/index.js'
+import { isRetryable, type RetryPolicy, retry } from '../lib/retry.js'
+import type { Rng } from '../lib/rng.js'
 import { type MediaTools, probeVideo } from '../media/index.js'
 import type { JobKind } from '../queue/types.js'
 import { type Delivery, RESULT_FOLDERS } from '../storage/index.js'
@@ -51,6 +53,7 @@ export interface LocalRunnerModules<P> {
   readonly fetcher: GuardedFetcher
   readonly delivery: Delivery
   readonly clock: Clock
+  readonly rng: Rng
   readonly metrics?: MinerMetrics
 }
 
@@ -58,6 +61,14 @@ export interface LocalRunnerModules<P> {
 const FETCHED = 0.1
 const WORKED = 0.9
 
+/** A source that stumbles is asked again at once: of a task of several videos no other try is made. */
+const FETCH: RetryPolicy = {
+  ...{ attempts: 3, baseMs: 300, maxMs: 2_000 },
+  retryable: (error) =>
+    isRetryable(error) && !(error instanceof FetchError && error.code === 'FETCH_TIMEOUT'),
+}
+/** Share of the time after which a source that hangs is given up. */
+const FETCH_SHARE = 0.8
 /** Share of the remaining time that the engine may plan with, and that it gets. */
 const BUDGET = 0.85
 const ENGINE_SHARE = 0.95
@@ -86,17 +97,14 @@ export class LocalRunner<V extends { readonly url: string }, P> implements Video
     const { engine, fetcher, delivery } = this.#modules
     const { kind, paramsOf, maxInputBytes, tools } = this.#options
     const { workDir, hotkey, onProgress, leftMs } = context
-    const { clock } = this.#modules
+    const { clock, rng } = this.#modules
     const endMs = clock.monotonic() + leftMs
     const left = () => Math.max(MIN_STAGE_MS, endMs - clock.monotonic())
     const path = join(workDir, 'input')
-    const fetchMs = Math.min(this.#options.fetchTimeoutMs ?? 120_000, left())
-    await this.#stage('fetch', fetchMs, context.signal, async (signal) => {
-      await fetcher.download(video.url, path, {
-        maxBytes: maxInputBytes,
-        timeoutMs: fetchMs,
-        signal,
-      })
+    const fetchMs = Math.min(this.#options.fetchTimeoutMs ?? 120_000, left() * FETCH_SHARE)
+    await this.#stage('fetch', left(), context.signal, async (signal) => {
+      const limits = { maxBytes: maxInputBytes, timeoutMs: fetchMs, signal }
+      await retry(FETCH, { clock, rng, signal }, () => fetcher.download(video.url, path, limits))
       await probeVideo(path, { ...tools, signal: deadline(60_000, signal) })
     })
     onProgress(FETCHED)

@@ -133,7 +133,6 @@ async function generateRunner(shared: Shared, engines: MinerEngines): Promise<Ge
   return new GenerateRunner({
     engine: await engines.generate(),
     live: new LiveFeed(redis, config['queue.prefix']),
-    rng: context.rng,
     rememberMs: DEFAULT_SETTINGS.keepMs,
     ...localModules(shared),
   })
@@ -154,5 +153,5 @@ const localModules = (shared: Shared) => {
     },
     { store, schedule, clock, rng, fetcher: ownFetcher },
   )
-  return { fetcher: peerFetcher, delivery, clock, metrics: metrics.miner }
+  return { fetcher: peerFetcher, delivery, clock, rng, metrics: metrics.miner }
 }

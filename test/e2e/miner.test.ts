@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { readdir, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { createDendrite, type Target } from '#src/dendrite/index.js'
@@ -133,7 +136,89 @@ describe('a miner', () => {
     await must(miner, 'miner').failure('FETCH_STATUS')
   })
 
-  it('answers a task whose video cannot be had with an empty URL, not an error', async () => {
+  it('marks each video that cannot be had with an empty URL and says why, and does the others', async (t) => {
+    const head = (await readFile(small)).subarray(0, 2_000)
+    const requests = new Map<string, number>()
+    const server = createServer((request, response) => {
+      const path = request.url ?? ''
+      requests.set(path, (requests.get(path) ?? 0) + 1)
+      const status = Number(path.slice(1))
+      if (status > 0) response.writeHead(status).end('<Error><Code>Expired</Code></Error>')
+      if (path === '/html') response.end('<!doctype html><html>not a video</html>')
+      if (path === '/empty') response.end()
+      if (path === '/damaged') response.end(head)
+      if (path === '/cut') response.writeHead(200, { 'content-length': 5_000 }).write(head)
+      if (path === '/cut') setTimeout(() => response.destroy(), 50)
+      if (path === '/huge') response.writeHead(200, { 'content-length': 1e13 }).flushHeaders()
+      if (path === '/away') response.writeHead(302, { location: '/away' }).end()
+      // And of /hang nothing is ever heard.
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.after(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const cases = [
+      ['/hang', 'FETCH_TIMEOUT', /no complete answer/],
+      ['/403', 'FETCH_STATUS', /answered 403/],
+      ['/404', 'FETCH_STATUS', /answered 404/],
+      ['/410', 'FETCH_STATUS', /answered 410/],
+      ['/500', 'FETCH_STATUS', /answered 500/],
+      ['/503', 'FETCH_STATUS', /answered 503/],
+      ['/html', 'MEDIA_FORMAT_REFUSED', /./],
+      ['/empty', 'MEDIA_EMPTY', /./],
+      ['/damaged', 'MEDIA_UNREADABLE', /./],
+      ['/cut', 'FETCH_TRUNCATED', /after 2000 bytes/],
+      ['/huge', 'FETCH_TOO_LARGE', /larger than/],
+      ['/away', 'FETCH_REDIRECTS', /./],
+      [`/${'a'.repeat(5_000)}`, 'FETCH_URL_REFUSED', /longer than 4096/],
+    ] as const
+    const sources = cases.map(([path]) => `${origin}${path}`)
+    const unusable = [
+      ['ftp://clips.example/a.mp4', 'FETCH_URL_REFUSED', /scheme ftp/],
+      ['no URL', 'FETCH_URL_REFUSED', /not a URL/],
+      ['http://nowhere.invalid/a.mp4', 'FETCH_DNS_FAILED', /cannot resolve/],
+      ['http://127.0.0.1:9/a.mp4', 'FETCH_CONNECTION_FAILED', /./],
+    ] as const
+    const answer = await bob.call(
+      target,
+      VideoUpscaling,
+      {
+        miner_payload: {
+          reference_video_urls: [...sources, ...unusable.map(([source]) => source), url()],
+        },
+      },
+      { timeoutMs: 60_000 },
+    )
+    assert.ok(answer.ok)
+    const urls = answer.response.miner_response.optimized_video_urls
+    assert.equal(urls.length, cases.length + unusable.length + 1)
+    const { adminPort } = await must(miner, 'miner').event('process.started')
+    const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+    for (const [index, [source, code, message]] of [...cases, ...unusable].entries()) {
+      const name = source.slice(0, 30)
+      assert.equal(urls[index], '', name)
+      await must(miner, 'miner').line(
+        (line) =>
+          line['event'] === 'video.failed' &&
+          line['code'] === code &&
+          message.test(String((line['err'] as Error).message)),
+        `failure ${code} of ${name}`,
+      )
+      assert.ok(metrics.includes(`subnet_miner_videos_total{kind="upscale",code="${code}"}`), name)
+    }
+    assert.match(urls.at(-1) ?? '', /^http/, 'the one that can be had')
+    assert.deepEqual(
+      ['/403', '/404', '/410', '/500', '/503'].map((path) => requests.get(path)),
+      [1, 1, 1, 3, 3],
+      'asked again only where that may help',
+    )
+    assert.deepEqual(await readdir(join(dir, 'temp', 'subreel-work', await ownFolder())), [])
+  })
+
+  it('answers a task whose only video cannot be had with an empty URL, not an error', async () => {
     const answer = await bob.call(
       target,
       VideoUpscaling,
@@ -142,19 +227,6 @@ describe('a miner', () => {
     )
     assert.ok(answer.ok)
     assert.equal(answer.response.miner_response.optimized_video_url, '')
-  })
-
-  it('refuses what is no video, whatever it is called', async () => {
-    await writeFile(join(dir, 'page.mp4'), '<html>not a video</html>')
-    const answer = await bob.call(
-      target,
-      VideoUpscaling,
-      { miner_payload: { reference_video_url: must(clips, 'clips').url('/page.mp4') } },
-      { timeoutMs: 60_000 },
-    )
-    assert.ok(answer.ok)
-    assert.equal(answer.response.miner_response.optimized_video_url, '')
-    await must(miner, 'miner').failure('MEDIA_FORMAT_REFUSED')
   })
 
   it('gives the same answer to the same task twice, from one job', async () => {

@@ -127,6 +127,7 @@ const local = <P>(engine: Engine<P, VideoResult>, params: P): VideoRunner<Video>
     {
       engine,
       clock,
+      rng: new SystemRng(),
       fetcher: new GuardedFetcher({ allowPrivate: true, allowHttp: true }),
       delivery: {
         deliver: async () => ({ url: 'https://store.example/r', key: 'k', expiresAtMs: 9e15 }),

@@ -4,6 +4,7 @@ import test from 'node:test'
 import type { Engine, EngineContext, VideoResult } from '#src/engines/index.js'
 import { SystemClock } from '#src/lib/clock.js'
 import { GuardedFetcher } from '#src/lib/http/index.js'
+import { SystemRng } from '#src/lib/rng.js'
 import { LocalRunner } from '#src/miner/runners.js'
 import type { Delivery } from '#src/storage/index.js'
 import { makeClip, tempFolder } from '../../support/clips.js'
@@ -36,7 +37,7 @@ test('an engine that hangs is ended at its share of the time, with the stage in 
   const engine = new Endless()
   const runner = new LocalRunner(
     { kind: 'upscale', paramsOf: () => ({}), maxInputBytes: 1_000_000 },
-    { engine, fetcher, delivery, clock },
+    { engine, fetcher, delivery, clock, rng: new SystemRng() },
   )
   const run = runner.run(
     { url: clips.url('/in.mp4') },
