@@ -38,6 +38,9 @@ export type Codec = (typeof CODECS)[number]
 export const COMPRESS_GOALS = ['harmonic', 'mean', 'worst-scene'] as const
 export type CompressGoal = (typeof COMPRESS_GOALS)[number]
 
+export const COMPRESS_TUNES = ['vmaf', 'none'] as const
+export type CompressTune = (typeof COMPRESS_TUNES)[number]
+
 export interface CompressParams {
   /** VMAF the result must reach, 0–100; of the NEG model unless `model` says otherwise. */
   readonly vmafThreshold: number
@@ -53,6 +56,8 @@ export interface CompressParams {
   readonly model?: 'neg' | 'base'
   /** How hard the encoder tries; by the budget when absent. */
   readonly effort?: 'quick' | 'normal' | 'thorough'
+  /** `vmaf`, the default: x264 spends nothing on what VMAF does not see. `none`: its own settings. */
+  readonly tune?: CompressTune
 }
 
 export interface VideoResult {

@@ -10,7 +10,7 @@ import type { CompressParams, CompressResult, Engine, EngineContext } from '../t
 import { type Analysis, analyse } from './analyse.js'
 import { EncoderShelf } from './choose-encoder.js'
 import { workingCopy } from './copies.js'
-import type { Effort, Encoder } from './encoders.js'
+import { type Effort, type Encoder, THOROUGH_FACTOR } from './encoders.js'
 import { FIRST_LOOK, type FindOptions, type Found, findCrf, firstLook } from './find-crf.js'
 import { Lab, type LabOptions, pooled } from './lab.js'
 import { ProbeMemory } from './memory.js'
@@ -50,8 +50,6 @@ const CHUNK_ABOVE_SECONDS = 1200
 const CHUNK_SECONDS = 600
 /** Share of the remaining progress that one encode stands for. */
 const ENCODE_PROGRESS = 0.4
-/** How much longer a thorough encode takes than a normal one: 2.1 (VP9) to 4.5 times (x264, SVT-AV1) were seen. */
-const THOROUGH_FACTOR = 5
 /** Of the time left, what the first encode may take before a quicker one takes its place. */
 const FIRST_SHARE = 0.4
 
@@ -158,6 +156,7 @@ export class CompressEngine implements Engine<CompressParams, CompressResult> {
       encoder,
       settings: {
         effort: firstEffort(params, encoder, source),
+        tuned: params.tune !== 'none',
         ...(capKbps === undefined ? {} : { capKbps }),
         ...(context.gpu === undefined ? {} : { gpu: context.gpu }),
       },
@@ -232,13 +231,17 @@ async function decoded(
   return { source: { ...file, frames: analysis.frames }, analysis }
 }
 
-function goalFor({ params, model, lab }: Task, facts: Analysis['facts']): SearchGoal {
-  const { encoder, settings } = lab
+function goalFor(
+  { params, model, lab }: Task,
+  facts: Analysis['facts'],
+  effort: Effort = lab.settings.effort,
+): SearchGoal {
+  const { encoder } = lab
   const target = Math.min(99, params.vmafThreshold + MARGIN)
   const neg = params.model === 'base' ? negAt(target) : target
   return {
     ...encoder.grid,
-    ...predictStart(model, encoder, settings.effort, featuresOf(facts), neg),
+    ...predictStart(model, encoder, effort, featuresOf(facts), neg),
     target,
     // A VMAF costs the fewer bytes the lower it is.
     tolerance: (TOLERANCE * (101 - target)) / 11,
@@ -250,8 +253,8 @@ function goalFor({ params, model, lab }: Task, facts: Analysis['facts']): Search
 async function solve(task: Task): Promise<Answer> {
   const { params, analysis, lab, find } = task
   if (params.goal === 'worst-scene' && analysis.shots.length > 1) {
-    const goalOf = (facts: Analysis['facts']) => goalFor(task, facts)
-    return findScenes(lab, analysis, { ...find, goalOf })
+    const goalOf = (facts: Analysis['facts'], effort: Effort) => goalFor(task, facts, effort)
+    return findScenes(lab, analysis, { ...find, goalOf, mayTryHarder: mayTryHarder(task) })
   }
   const { fps } = lab.source.video
   const seconds = (analysis.frames * fps.den) / fps.num
@@ -317,6 +320,10 @@ async function solveBySample(task: Task, goal: SearchGoal): Promise<Answer> {
   return { ...found, encodes: found.encodes + (tried * sample.frames) / source.frames }
 }
 
+/** Whether the effort is ours to choose by the time that encodes take. */
+const mayTryHarder = ({ params, lab }: Task): boolean =>
+  params.effort === undefined && params.budgetMs !== undefined && lab.settings.effort === 'normal'
+
 /**
  * One encode of the usual effort tells how long encodes take here. Where no effort was asked for, the
  * search is left to the thorough encoder when there is time to spare, and to the quick one when even this
@@ -327,9 +334,8 @@ async function otherEffort(
   usual: Lab,
   goal: SearchGoal,
 ): Promise<{ readonly task: Task; readonly goal: SearchGoal } | undefined> {
-  const { params, lab, find, model, leftMs } = task
-  if (params.effort !== undefined || params.budgetMs === undefined) return undefined
-  if (lab.settings.effort !== 'normal') return undefined
+  const { lab, find, model, leftMs } = task
+  if (!mayTryHarder(task)) return undefined
   const searchWith = (effort: Effort, crf: number) => {
     const efforts = model.encoders[lab.encoder.name]?.efforts
     const start = crf + (efforts?.[effort] ?? 0) - (efforts?.normal ?? 0)

@@ -18,8 +18,10 @@ export class ProbeMemory {
 
   /** Names everything that a point's quality depends on, besides its CRF; `content` is the hash of the file. */
   keyOf({ encoder, settings, objective }: LabOptions, content: string): string {
-    const { effort, capKbps } = settings
-    return [content, encoder.name, effort, capKbps, objective.pool, objective.model].join(' ')
+    const { effort, tuned, capKbps } = settings
+    return [content, encoder.name, effort, tuned, capKbps, objective.pool, objective.model].join(
+      ' ',
+    )
   }
 
   keep(key: string, { target }: SearchGoal, { points, passed, candidate }: Found): void {

@@ -1,5 +1,11 @@
 import { z } from 'zod'
-import { CODECS, COMPRESS_GOALS, type CompressParams, type UpscaleParams } from '../types.js'
+import {
+  CODECS,
+  COMPRESS_GOALS,
+  COMPRESS_TUNES,
+  type CompressParams,
+  type UpscaleParams,
+} from '../types.js'
 
 /** A request of either shape, as the engines understand it. */
 export interface VideoRequest<P> {
@@ -72,7 +78,7 @@ export const compressReference = z
     }),
   )
 
-/** Ours: `{ url, vmafThreshold, codec, mode?, targetBitrateKbps?, budgetMs?, goal?, effort? }`. */
+/** Ours: `{ url, vmafThreshold, codec, mode?, targetBitrateKbps?, budgetMs?, goal?, effort?, tune? }`. */
 export const compressOwn = z
   .strictObject({
     url,
@@ -83,6 +89,7 @@ export const compressOwn = z
     budgetMs: z.int().positive().optional(),
     goal: z.enum(COMPRESS_GOALS).optional(),
     effort: z.enum(['quick', 'normal', 'thorough']).optional(),
+    tune: z.enum(COMPRESS_TUNES).optional(),
   })
   .refine(({ mode, targetBitrateKbps }) => mode === 'CRF' || targetBitrateKbps !== undefined, {
     path: ['targetBitrateKbps'],

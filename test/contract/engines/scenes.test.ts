@@ -49,6 +49,31 @@ for (const codec of ['h264', 'hevc', 'av1'] as const) {
   })
 }
 
+test('with time to spare the thorough encoder makes every scene, and without any each is tried once', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await twoScenes(folder)
+  const run = async (budgetMs: number) => {
+    const asked = new PsnrMeter()
+    const params = { vmafThreshold: 60, codec: 'h264', mode: 'CRF', goal: 'worst-scene' } as const
+    const result = await new CompressEngine({ meter: asked }).run(
+      { path, params: { ...params, budgetMs } },
+      { workDir: await tempFolder(t), signal },
+    )
+    const tried = (effort: string) =>
+      new Set(
+        asked.calls.flatMap((call) => /scene-\d/.exec(call.includes(effort) ? call : '') ?? []),
+      )
+    return { result, thorough: tried('thorough').size, usual: tried('normal').size }
+  }
+  const rich = await run(3_600_000)
+  assert.ok(rich.result.metThreshold)
+  assert.deepEqual([rich.usual, rich.thorough], [2, 2])
+  const poor = await run(1)
+  assert.equal(poor.thorough, 0)
+  assert.equal(poor.result.encodes, 1)
+  assert.equal(poor.result.frames, 24)
+})
+
 test('chunks encoded side by side give every frame once, in order', async (t) => {
   const folder = await tempFolder(t)
   const path = await makeClip(join(folder, 'in.mp4'), { frames: 45, size: '96x64' })
