@@ -30,6 +30,10 @@ export interface ReadFramesOptions extends MediaCallOptions {
   readonly startSeconds?: number | undefined
   /** Stop after this many frames. */
   readonly maxFrames?: number | undefined
+  /** Arguments of a second output from the same decode, ending with its `file:` URL; a constant of ours. */
+  readonly beside?: readonly string[] | undefined
+  /** Largest file that the second output may become, in bytes. */
+  readonly maxFileBytes?: number | undefined
   /** Decoder threads. Default: ffmpeg's choice. */
   readonly threads?: number | undefined
 }
@@ -110,8 +114,9 @@ export class FrameReader implements AsyncDisposable {
         '-f',
         'rawvideo',
         'pipe:1',
+        ...(options.beside ?? []),
       ],
-      { ...options, maxFileBytes: 0 },
+      { ...options, maxFileBytes: options.maxFileBytes ?? 0 },
     )
     return new FrameReader(file, running, { width, height, pixelFormat })
   }

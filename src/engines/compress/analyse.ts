@@ -1,4 +1,4 @@
-import { FrameReader, type MediaTools, type VideoStreamInfo } from '../../media/index.js'
+import { FrameReader, type ReadFramesOptions, type VideoStreamInfo } from '../../media/index.js'
 
 /** What one frame tells about how hard the clip is to encode; luma steps of 0–255. */
 export interface FrameFacts {
@@ -111,11 +111,13 @@ export function findShots(facts: readonly FrameFacts[]): readonly Shot[] {
   return starts.map((start, i) => ({ start, end: starts[i + 1] ?? facts.length }))
 }
 
+type AnalyseOptions = Omit<ReadFramesOptions, 'pixelFormat'> & { readonly signal: AbortSignal }
+
 /** One decode of the whole clip: frame count, facts, shots. */
 export async function analyse(
   path: string,
   video: VideoStreamInfo,
-  options: MediaTools & { readonly signal: AbortSignal },
+  options: AnalyseOptions,
 ): Promise<Analysis> {
   const shrink = Math.min(1, MAX_WIDTH / video.width)
   const width = Math.round(video.width * shrink)

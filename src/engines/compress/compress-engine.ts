@@ -1,9 +1,10 @@
 import { rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, Deadline, SystemClock } from '../../lib/clock.js'
+import { isAbort } from '../../lib/errors.js'
 import { sha256OfFile } from '../../lib/hash.js'
 import { tempFolder } from '../../lib/temp-folder.js'
-import { type MediaTools, probeVideo, type VideoStreamInfo } from '../../media/index.js'
+import { MediaError, type MediaTools, probeVideo, type VideoStreamInfo } from '../../media/index.js'
 import { mux } from '../mux.js'
 import { trialClip } from '../trial.js'
 import type { CompressParams, CompressResult, Engine, EngineContext } from '../types.js'
@@ -48,6 +49,8 @@ const MAX_WHOLE_ENCODES = 3
 /** From this length on, chunks are encoded side by side. */
 const CHUNK_ABOVE_SECONDS = 1200
 const CHUNK_SECONDS = 600
+/** Frames after which x264 and x265 set a key frame without a cut. */
+const KEY_INTERVAL = 250
 /** Share of the remaining progress that one encode stands for. */
 const ENCODE_PROGRESS = 0.4
 /** Of the time left, what the first encode may take before a quicker one takes its place. */
@@ -221,11 +224,14 @@ async function decoded(
   options: MediaTools & { readonly signal: AbortSignal },
 ): Promise<{ readonly source: Source; readonly analysis: Analysis }> {
   const file = { path, frames: video.frames, video }
-  const copy = await workingCopy(file, workDir, options)
+  const copy = await workingCopy(file, workDir)
   if (copy !== undefined) {
-    const analysis = await analyse(copy.path, video, options)
-    if (analysis.frames === video.frames) return { source: copy, analysis }
-    await rm(copy.path, { force: true })
+    const analysis = await analyse(path, video, { ...options, ...copy.output }).catch((error) => {
+      if (isAbort(error) || !(error instanceof MediaError)) throw error
+      return undefined
+    })
+    if (analysis?.frames === video.frames) return { source: { ...file, path: copy.path }, analysis }
+    await rm(copy.path, { recursive: true, force: true })
   }
   const analysis = await analyse(path, video, options)
   return { source: { ...file, frames: analysis.frames }, analysis }
@@ -274,9 +280,12 @@ function known({ lab, memory, content }: Task, goal: SearchGoal): SearchGoal {
   return memory.resume(memory.keyOf(lab, content), goal)
 }
 
-/** A capped rate is spread over the whole; and packets are joined at even times. */
-const mayBeSpliced = ({ source, settings, chunks }: LabOptions): boolean =>
-  source.video.evenlySpaced && settings.capKbps === undefined && chunks === undefined
+/** A capped rate is spread over the whole; packets are joined at even times; and there must be where to join. */
+const mayBeSpliced = ({ analysis: { shots, frames }, lab }: Task): boolean =>
+  lab.source.video.evenlySpaced &&
+  lab.settings.capKbps === undefined &&
+  lab.chunks === undefined &&
+  (shots.length > 1 || frames > KEY_INTERVAL)
 
 async function search(
   task: Task,
@@ -285,8 +294,8 @@ async function search(
   maxEncodes = MAX_ENCODES,
 ): Promise<Answer> {
   const { lab, find, memory, content } = task
-  const splicer = mayBeSpliced(lab) ? new Splicer(whole, goal.target) : undefined
-  const options = { ...find, maxEncodes, goal }
+  const splicer = mayBeSpliced(task) ? new Splicer(whole, goal.target) : undefined
+  const options = { ...find, maxEncodes, goal: { ...goal, mayMiss: splicer !== undefined } }
   const isClose = splicer && ((tolerance: number) => splicer.isClose(tolerance))
   let found = await findCrf(whole, { ...options, isClose })
   const spliced = find.mayTake(whole.measureMs) ? await splicer?.beat(found.candidate) : undefined

@@ -1,18 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isAbort } from '../../lib/errors.js'
-import {
-  fileUrl,
-  frameBytes,
-  hostileInput,
-  MediaError,
-  type MediaTools,
-  runFfmpeg,
-  type VideoStreamInfo,
-} from '../../media/index.js'
+import { fileUrl, frameBytes, type VideoStreamInfo } from '../../media/index.js'
 import { pixelFormatOf, type Source } from './source.js'
-
-type CopyOptions = MediaTools & { readonly signal: AbortSignal }
 
 /** Beyond this, writing and reading raw pictures costs a disk more than decoding again costs a CPU. */
 const MAX_RAW_BYTES = 1024 ** 3
@@ -46,32 +35,30 @@ export async function keepingOf(
     : { extension: 'mp4', args: [...pixels, ...LOSSLESS] }
 }
 
+/** A decode's second output: the pictures as they are, for everything that reads them after. */
+export interface WorkingCopy {
+  readonly path: string
+  /** For FrameReader. */
+  readonly output: { readonly beside: readonly string[]; readonly maxFileBytes: number }
+}
+
 /**
- * The decoded pictures of a file, so that each probe and measurement need not decode it anew; undefined
- * where a copy would be too large or not the same: another pixel format, or frames that are not evenly spaced.
+ * Where the decoded pictures of a file may be kept, so that each probe and measurement need not decode it anew;
+ * undefined where a copy would be too large or not the same: another pixel format, or frames that are not evenly
+ * spaced.
  */
 export async function workingCopy(
-  source: Source,
+  { video, frames }: Source,
   folder: string,
-  options: CopyOptions,
-): Promise<Source | undefined> {
-  const { video, frames } = source
+): Promise<WorkingCopy | undefined> {
   if (video.pixelFormat !== 'yuv420p' || !video.evenlySpaced) return undefined
   const { extension, args } = await keepingOf(video, frames, folder)
   if (extension !== 'avi') return undefined
   const path = join(folder, 'pictures.avi')
-  try {
-    await runFfmpeg(
-      [
-        ...['-noautorotate', ...hostileInput(source.path), '-map', '0:v:0', '-an', '-sn', '-dn'],
-        ...['-fps_mode', 'passthrough', ...args, fileUrl(path)],
-      ],
-      // What a file says of its length may be a lie.
-      { ...options, maxFileBytes: 2 * MAX_RAW_BYTES },
-    )
-  } catch (error) {
-    if (isAbort(error) || !(error instanceof MediaError)) throw error
-    return undefined
+  const picture = ['-map', '0:v:0', '-an', '-sn', '-dn', '-fps_mode', 'passthrough']
+  // What a file says of its length may be a lie.
+  return {
+    path,
+    output: { beside: [...picture, ...args, fileUrl(path)], maxFileBytes: 2 * MAX_RAW_BYTES },
   }
-  return { path, frames, video }
 }

@@ -9,6 +9,9 @@ export const FIRST_LOOK = 3
 /** Tolerances above the target for which one more encode than usual is taken: a tenth of the bytes. */
 const MAX_WASTE = 5
 
+/** Tolerances from the target within which an encode is worth joining with another. */
+const NEAR = 6
+
 export interface FindOptions {
   readonly goal: SearchGoal
   /** Whether there is time for one more step expected to take so long. */
@@ -70,6 +73,11 @@ export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
       continue
     }
     if (await options.isClose?.(goal.tolerance / 2)) return finish(lab, points, options)
+    const half = options.isClose && halfKnown(lab, points, goal)
+    if (half !== undefined && mayTake(lab.measureMs)) {
+      await lab.measure(half, 1)
+      continue
+    }
     if (points.length > 0 && ((await isEnough(lab, options)) || !mayTake(lab.probeMs))) {
       const ended = finish(lab, points, options)
       if (await options.isClose?.(Number.POSITIVE_INFINITY)) return ended
@@ -99,6 +107,17 @@ async function isEnough(lab: Lab, { goal, maxEncodes, isClose }: FindOptions): P
     return above >= 0 && above <= little
   })
   return found || ((await isClose?.(little)) ?? false)
+}
+
+/** An encode, only looked at in part, that together with another may do: cheaper to measure than a new one to make. */
+function halfKnown(lab: Lab, points: readonly Point[], goal: SearchGoal): number | undefined {
+  const isPass = ({ quality }: Point) => quality >= goal.target
+  if (!points.some(isPass) || points.every(isPass)) return undefined
+  const near = points.filter(
+    ({ quality }) => Math.abs(quality - goal.target) <= NEAR * goal.tolerance,
+  )
+  return near.find(({ crf }) => !lab.candidates.find((one) => one.crf === crf)?.measured.has(1))
+    ?.crf
 }
 
 /** The CRF whose whole measurement could change the outcome: the best, or the miss that stopped a better one. */

@@ -23,6 +23,8 @@ export interface SearchGoal extends CrfGrid {
   readonly start: number
   /** Whether the first try is expected to be the last. */
   readonly sure?: boolean
+  /** Whether a point below the target is of use beside one above it. */
+  readonly mayMiss?: boolean
   /** Growth of ln(101 − quality) per CRF from a point to the target, until two points say better. */
   readonly slope: (point: Point) => number
 }
@@ -85,6 +87,8 @@ export function crfAfter(points: readonly Point[], goal: SearchGoal): number {
 
 /** Where in the tolerance the next point should land. */
 const AIM = 0.25
+/** The same where a miss is wanted. */
+const AIM_BELOW = -1.5
 /** What a measured point is off a smooth curve, in ln(101 − quality): quality jumps with CRF. */
 const NOISE = 0.012
 /** What a line is off the curve, per distance to the target in ln(101 − quality). */
@@ -105,7 +109,8 @@ function estimate(
   goal: SearchGoal,
 ): number {
   // A little above the target: a miss by a hair costs a whole probe, a little too good costs bytes.
-  const aim = bend(goal.target + goal.tolerance * AIM)
+  const below = goal.mayMiss === true && pass !== undefined && fail === undefined
+  const aim = bend(goal.target + goal.tolerance * (below ? AIM_BELOW : AIM))
   const marks = sorted.map(({ crf, quality }) => {
     const y = bend(quality)
     return { x: crf, y, weight: 1 / (NOISE ** 2 + (CURVATURE * (y - aim)) ** 2) }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'node:test'
 import { analyse } from '#src/engines/compress/analyse.js'
@@ -22,7 +23,7 @@ async function pictures(path: string): Promise<readonly string[]> {
 
 async function copyOf(path: string, folder: string) {
   const { video } = await probeVideo(path)
-  return workingCopy({ path, frames: video.frames, video }, folder, { signal })
+  return workingCopy({ path, frames: video.frames, video }, folder)
 }
 
 test('a working copy holds the very pictures of the source, and tells the same of it', async (t) => {
@@ -30,12 +31,11 @@ test('a working copy holds the very pictures of the source, and tells the same o
   const path = await makeClip(join(folder, 'in.mp4'), { frames: 20, size: '96x64' })
   const copy = await copyOf(path, folder)
   assert.ok(copy !== undefined)
+  const { video } = await probeVideo(path)
+  const seen = await analyse(path, video, { signal, ...copy.output })
+  assert.equal(seen.frames, 20)
   assert.deepEqual(await pictures(copy.path), await pictures(path))
-  const options = { signal }
-  assert.deepEqual(
-    await analyse(copy.path, copy.video, options),
-    await analyse(path, copy.video, options),
-  )
+  assert.deepEqual(await analyse(copy.path, video, { signal }), seen)
 })
 
 test('there is no copy where it would not be the same, and a large one is packed', async (t) => {
@@ -58,6 +58,18 @@ test('there is no copy where it would not be the same, and a large one is packed
   assert.equal(await kept({}), 'avi')
   assert.equal(await kept({ width: 1920, height: 1080 }, 3_000), 'mp4', 'too large')
   assert.equal(await kept({ sampleAspectRatio: '4:3' }), 'mp4', 'oblong pixels')
+})
+
+test('a copy that the disk will not take is done without', async (t) => {
+  const folder = await tempFolder(t)
+  const path = await makeClip(join(folder, 'in.mp4'), { frames: 20, size: '96x64' })
+  const workDir = await tempFolder(t)
+  // A folder where the copy would go: ffmpeg cannot write there.
+  await mkdir(join(workDir, 'pictures.avi', 'full'), { recursive: true })
+  const params = { vmafThreshold: 60, codec: 'h264', mode: 'CRF', effort: 'quick' } as const
+  const engine = new CompressEngine({ meter: new PsnrMeter() })
+  const { frames, metThreshold } = await engine.run({ path, params }, { workDir, signal })
+  assert.deepEqual([frames, metThreshold], [20, true])
 })
 
 test('every measurement reads the one copy; a file without one is read itself', async (t) => {
