@@ -334,3 +334,60 @@ for (const backend of [memory, bull()]) {
       }))
   })
 }
+
+describe('the queue on a Redis of its own', () => {
+  const modules = { log: silentLog(), clock: new SystemClock() }
+
+  for (const [name, options, code] of [
+    ['evicts', { policy: 'allkeys-lru' }, 'QUEUE_REDIS_POLICY'],
+    ['keeps nothing on disk', { persistent: false }, 'QUEUE_REDIS_VOLATILE'],
+  ] as const) {
+    it(`does not start on one that ${name}`, async () => {
+      const redis = await TestRedis.start(options)
+      const opening = BullJobQueue.open({ redisUrl: redis.url }, modules)
+      await assert.rejects(opening, hasCode(code)).finally(() => redis.close())
+    })
+  }
+
+  it('lets nobody be overtaken for longer than the limit, however much stake keeps coming', async (t) => {
+    const maxWaitMs = 1_000
+    const redis = await TestRedis.start()
+    const options = { redisUrl: redis.url, settings: { maxWaiting: 1_000, maxWaitMs } }
+    const queue = await BullJobQueue.open(options, modules)
+    const workers = new BullWorkers(options, modules)
+    t.after(async () => {
+      await workers.close()
+      await queue.close()
+      await redis.close()
+    })
+    const { clock } = modules
+    const started: string[] = []
+    await workers.work('upscale', 1, async ({ taskId }) => {
+      started.push(taskId)
+      await clock.sleep(50)
+    })
+    const cameMs = new Map<string, number>()
+    const rich = async () => {
+      const id = `rich${cameMs.size}`
+      cameMs.set(id, clock.monotonic())
+      await queue.enqueue(request(id, { stake: 10_000_000 }))
+    }
+    for (let n = 0; n < 3; n += 1) await rich()
+    await queue.enqueue(request('poor', { stake: 0 }))
+    const poorInMs = clock.monotonic()
+    // There is always one with stake that waits.
+    while (!started.includes('poor')) {
+      if (cameMs.size - started.length < 3) await rich()
+      else await clock.sleep(5)
+      assert.ok(cameMs.size < 1_000, 'it never starts')
+    }
+    const before = started.slice(0, started.indexOf('poor'))
+    const after = before.filter((id) => (cameMs.get(id) ?? 0) > poorInMs)
+    assert.ok(after.length > 0, 'stake goes first')
+    for (const id of after) {
+      const laterMs = (cameMs.get(id) ?? 0) - poorInMs
+      // A step of priority is 250 ms.
+      assert.ok(laterMs <= maxWaitMs + 250, `${id} came ${laterMs} ms later and started before`)
+    }
+  })
+})

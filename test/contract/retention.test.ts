@@ -7,12 +7,14 @@ import { Redis } from 'ioredis'
 import { SystemClock } from '#src/lib/clock.js'
 import { SubnetError } from '#src/lib/errors.js'
 import { silentLog } from '#src/lib/log.js'
+import { mapLimit } from '#src/lib/loop.js'
 import { SystemRng } from '#src/lib/rng.js'
 import { loadSigningKey } from '#src/storage/builtin/signer.js'
 import { RedisSchedule, Retention, StorageError } from '#src/storage/index.js'
 import type { ObjectStore } from '#src/storage/types.js'
 import { DirStorage } from '../support/dir-storage.js'
 import { TestRedis } from '../support/redis.js'
+import { openS3, startSeaweed } from '../support/s3.js'
 
 /** The machine's clock, moved by hand. */
 class ShiftedClock extends SystemClock {
@@ -149,6 +151,40 @@ describe('retention', () => {
     clock.shiftMs += 600_000 + 61_000
     assert.deepEqual(await retention.sweepOrphans(), { deleted: 1, failed: 0 })
     assert.deepEqual(await keys(), ['elsewhere/h', 'upscaling/g'])
+  })
+
+  it('empties a real bucket of what is due and what was forgotten, however long its list', async (t) => {
+    assert.ok(client)
+    const server = await startSeaweed()
+    const bucket = await openS3(server.endpoint)
+    t.after(async () => {
+      await bucket.close()
+      await server.close()
+    })
+    const schedule = new RedisSchedule(client, '{bucket}')
+    const ahead = new ShiftedClock()
+    const retention = new Retention(
+      { folders: ['upscaling'], maxAgeMs: 600_000 },
+      { store: bucket, schedule, clock: ahead, log: silentLog() },
+    )
+    const left = async () => {
+      let count = 0
+      for await (const _ of bucket.list('')) count += 1
+      return count
+    }
+    // The list comes in pages of a thousand; what was forgotten is at its end.
+    const names = Array.from({ length: 1_005 }, (_, n) => `upscaling/${1_000 + n}`)
+    await mapLimit(names, 32, (key) => bucket.putFile(key, join(dir, 'file')))
+    await bucket.putFile('elsewhere/x', join(dir, 'file'))
+    for (const key of names.slice(0, 2)) await retention.schedule(key, ahead.now() + 1_000)
+    for (const key of names.slice(2, 1_002)) await retention.schedule(key, ahead.now() + 7_200_000)
+    ahead.shiftMs += 1_000
+    assert.deepEqual(await retention.sweepDue(), { deleted: 2, failed: 0 })
+    assert.deepEqual(await retention.sweepOrphans(), { deleted: 0, failed: 0 })
+    assert.equal(await left(), 1_004)
+    ahead.shiftMs += 600_000 + 61_000
+    assert.deepEqual(await retention.sweepOrphans(), { deleted: 3, failed: 0 })
+    assert.equal(await left(), 1_001)
   })
 
   it('keeps one signing key, readable by its owner only', async () => {

@@ -25,6 +25,7 @@ import { signerFromUri } from '#src/wallet/index.js'
 import { makeClip } from '../support/clips.js'
 import { ClipServer, caller, MinerProcess, minerTarget, scratch } from '../support/miner.js'
 import { TestRedis } from '../support/redis.js'
+import { signed } from '../support/signed.js'
 
 const clock = new SystemClock()
 
@@ -285,6 +286,16 @@ describe('a miner', () => {
     const refused = answers.filter((answer) => !answer.ok)
     for (const answer of refused) assert.equal(answer.statusCode, 429)
     for (const answer of refused) assert.ok(answer.processTimeMs < 2_000)
+    const one_more = signed(
+      VideoUpscalingJob,
+      { job_id: randomUUID(), miner_payload: { reference_video_url: source } },
+      { sender: signerFromUri('//Bob'), receiver: target.hotkey },
+    )
+    const { method, headers, payload } = one_more
+    const axon = `http://127.0.0.1:${target.port}${one_more.url}`
+    const reply = await fetch(axon, { method, headers, body: payload })
+    assert.equal(reply.status, 429)
+    assert.ok(Number(reply.headers.get('retry-after')) >= 1, 'says when to come back')
     const capacity = await bob.call(target, MinerCapacity, {})
     assert.ok(capacity.ok)
     assert.equal(capacity.response.queue_size, 6)
