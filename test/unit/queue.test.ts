@@ -9,7 +9,13 @@ import {
   waitMs,
 } from '#src/queue/estimate.js'
 import { jobId } from '#src/queue/job-id.js'
-import { decodeReason, encodeReason, encodeReport, liveReports } from '#src/queue/lane.js'
+import {
+  DEFAULT_SETTINGS,
+  decodeReason,
+  encodeReason,
+  encodeReport,
+  liveReports,
+} from '#src/queue/lane.js'
 import { lanePriority, PRIORITY_LIMIT, stakeShare, TICK_MS } from '#src/queue/priority.js'
 import { checkRedisFacts } from '#src/queue/redis.js'
 
@@ -47,6 +53,11 @@ describe('queue', () => {
       assert.equal(place, PRIORITY_LIMIT, String(stake))
     }
     assert.equal(lanePriority({ nowMs: 0, laneStartMs: 9e9, stake: 1e9, maxWaitMs: 1 }), 1)
+  })
+
+  it("gives a dead worker's job to another within ten seconds", () => {
+    const { lockMs, stalledEveryMs } = DEFAULT_SETTINGS
+    assert.ok(lockMs + 2 * stalledEveryMs <= 10_000)
   })
 
   it('promises no place where no worker is and none beyond its places', () => {

@@ -7,7 +7,7 @@ import { FetchError, type GuardedFetcher } from '../../lib/http/index.js'
 import type { Logger } from '../../lib/log.js'
 import { Places } from '../../lib/places.js'
 import type { Workspace } from '../../lib/workspace.js'
-import { ENGINE_DOWN_CODES } from '../errors.js'
+import { ENGINE_DOUBT_CODES, ENGINE_DOWN_CODES } from '../errors.js'
 import type { EngineMetrics } from '../metrics.js'
 import type { Engine, VideoResult } from '../types.js'
 import type { VideoRequest } from './requests.js'
@@ -72,6 +72,8 @@ export class VideoService<P, R extends VideoResult> {
   #draining = false
   /** What an engine that failed by its own fault said, until it proves itself or does a job. */
   #sick: string | undefined
+  /** The last job failed in a way that may be the engine's fault. */
+  #doubted = false
   #provedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: VideoServiceOptions<P>, modules: VideoServiceModules<P, R>) {
@@ -167,6 +169,7 @@ export class VideoService<P, R extends VideoResult> {
       release = await turn
       const done = await this.#work(job, deadline(jobTimeoutMs, waitFor))
       this.#sick = undefined
+      this.#doubted = false
       const seconds = (clock.monotonic() - started) / 1000
       this.#usualSeconds = 0.7 * this.#usualSeconds + 0.3 * seconds
       metrics.jobs.inc({ service, outcome: 'done' })
@@ -179,6 +182,7 @@ export class VideoService<P, R extends VideoResult> {
     } catch (error) {
       const failure = failureOf(error)
       if (ENGINE_DOWN_CODES.has(failure.code)) this.#sick = failure.message
+      this.#doubted ||= ENGINE_DOUBT_CODES.has(failure.code)
       metrics.jobs.inc({ service, outcome: failure.code })
       log.warn({ event: 'job.failed', service, code: failure.code, err: error }, 'a job failed')
       return { failure }
@@ -209,12 +213,13 @@ export class VideoService<P, R extends VideoResult> {
   /** Why the engine cannot work now; undefined while it can, as far as is known. */
   async #whySick(): Promise<string | undefined> {
     const { engine, clock, stopping } = this.#modules
-    if (this.#sick === undefined || clock.monotonic() - this.#provedMs < PROVE_EVERY_MS)
-      return this.#sick
+    const asks = this.#sick !== undefined || this.#doubted
+    if (!asks || clock.monotonic() - this.#provedMs < PROVE_EVERY_MS) return this.#sick
     this.#provedMs = clock.monotonic()
     try {
       await engine.ready(deadline(PROVE_TIMEOUT_MS, stopping))
       this.#sick = undefined
+      this.#doubted = false
     } catch (error) {
       this.#sick = describeError(error)
     }

@@ -32,8 +32,10 @@ class GatedEngine implements Engine<UpscaleParams, UpscaleResult> {
   gate: Promise<void> = Promise.resolve()
 
   broken: EngineError | undefined
+  trials = 0
 
   async ready(): Promise<void> {
+    this.trials += 1
     if (this.broken !== undefined) throw this.broken
   }
 
@@ -208,4 +210,16 @@ test('is unhealthy, with the reason, while its engine cannot work', async (t) =>
   const cured = await post('/upscale-video', { payload_url: url, task_type: 'HD24K' })
   assert.match(cured.json().uploaded_video_url, /^https/)
   assert.equal((await service.app.inject('/health')).statusCode, 200)
+})
+
+test('asks its engine after a failure that may be its own, and stays healthy when it passes', async (t) => {
+  const { service, engine, post, url } = await open(t)
+  const odd = { code: 'ENGINE_OUTPUT_INVALID', what: 'frames', expected: '2', actual: '1' } as const
+  engine.broken = new EngineError(odd, 'a frame is missing')
+  await post('/upscale-video', { payload_url: url, task_type: 'HD24K' })
+  assert.equal(engine.trials, 0, 'nobody asked yet')
+  engine.broken = undefined
+  assert.equal((await service.app.inject('/health')).statusCode, 200)
+  assert.equal((await service.app.inject('/health')).statusCode, 200)
+  assert.equal(engine.trials, 1)
 })

@@ -277,6 +277,23 @@ describe('a lane whose engine is dead', () => {
     assert.equal(await rig.task(), 'OK')
   })
 
+  it('closes when working files filled the disk, and opens when there is room', async (t) => {
+    let full = true
+    const runner: VideoRunner<Video> = {
+      ready: async () => {},
+      run: async () => {
+        if (!full) return { ok: true, url: 'u', expiresAtMs: 9e15, engine: 'e' }
+        full = false
+        throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+      },
+      close: async () => {},
+    }
+    const rig = await open(t, runner)
+    assert.equal(await rig.task(), 'LIB_DISK_FULL')
+    await rig.says(true)
+    assert.equal(await rig.task(), 'OK')
+  })
+
   it('stays open for videos that cannot be read, once the engine has proved itself', async (t) => {
     const runner = local(new SpanEngine(), { scale: 2 })
     let proofs = 0
