@@ -89,8 +89,8 @@ export class MinerWorker {
     const most = await lane.runner.capacity?.(deadline(READY_TIMEOUT_MS, this.#closed.signal))
     // More than the devices can run would be promised places that are none.
     const slots = Math.max(1, Math.min(lane.slots, most ?? lane.slots))
-    await workers.work(lane.kind, slots, (job: JobContext<unknown>) => this.#task(lane, entry, job))
-    if (reason !== undefined) await this.#pause(entry, reason)
+    const task = (job: JobContext<unknown>) => this.#task(lane, entry, job)
+    await workers.work(lane.kind, slots, task, reason)
     this.#lanes.push(entry)
   }
 

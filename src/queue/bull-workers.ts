@@ -93,8 +93,16 @@ export class BullWorkers {
     )
   }
 
-  /** Takes jobs of `kind`, at most `slots` at once. Resolves when the lane is open and announced. */
-  async work<P, R>(kind: JobKind, slots: number, processor: JobProcessor<P, R>): Promise<void> {
+  /**
+   * Takes jobs of `kind`, at most `slots` at once. Resolves when the lane is open and announced.
+   * With a reason to be `closed` it takes none before `resume`.
+   */
+  async work<P, R>(
+    kind: JobKind,
+    slots: number,
+    processor: JobProcessor<P, R>,
+    closed?: string,
+  ): Promise<void> {
     const { prefix, lockMs, stalledEveryMs, keepMs } = this.#settings
     const age = Math.ceil(keepMs / 1_000)
     const worker = new Worker<JobData>(
@@ -103,6 +111,7 @@ export class BullWorkers {
       {
         connection: this.#redis,
         prefix,
+        autorun: closed === undefined,
         concurrency: slots,
         lockDuration: lockMs,
         stalledInterval: stalledEveryMs,
@@ -126,7 +135,8 @@ export class BullWorkers {
     worker.on('lockRenewalFailed', (ids: string[]) => {
       for (const run of this.#runs) if (ids.includes(run.id)) run.stop.abort(lostLock())
     })
-    this.#lanes.set(kind, { worker, slots, meanMs: 0, paused: undefined })
+    this.#lanes.set(kind, { worker, slots, meanMs: 0, paused: closed })
+    if (closed !== undefined) this.#logPause(kind, closed)
     await worker.waitUntilReady()
     await this.#forgetDead(kind)
     await this.#report()
@@ -137,12 +147,16 @@ export class BullWorkers {
     const lane = this.#lanes.get(kind)
     if (lane === undefined || lane.paused !== undefined) return
     lane.paused = reason
+    this.#logPause(kind, reason)
+    await lane.worker.pause(true)
+    await this.#report()
+  }
+
+  #logPause(kind: JobKind, reason: string): void {
     this.#modules.log.warn(
       { event: 'lane.paused', kind, reason },
       'taking no more jobs of this kind',
     )
-    await lane.worker.pause(true)
-    await this.#report()
   }
 
   /** Takes `kind` again. */

@@ -349,6 +349,32 @@ describe('the queue on a Redis of its own', () => {
     })
   }
 
+  it('takes no job for an engine that is dead at the start, also none that waits already', async (t) => {
+    const redis = await TestRedis.start()
+    const options = { redisUrl: redis.url }
+    const queue = await BullJobQueue.open(options, modules)
+    const [busy, dead] = [new BullWorkers(options, modules), new BullWorkers(options, modules)]
+    t.after(async () => {
+      await busy.close()
+      await dead.close()
+      await queue.close()
+      await redis.close()
+    })
+    const gate = withResolvers<void>()
+    await busy.work('upscale', 1, () => gate.promise.then(() => 'busy'))
+    const first = await queue.enqueue(request('first'))
+    const second = await queue.enqueue(request('second'))
+    await dead.work('upscale', 1, async () => 'mended', 'the engine is dead')
+    await modules.clock.sleep(200)
+    assert.equal((await queue.view(second.id))?.state, 'waiting')
+    assert.equal((await queue.capacity('upscale')).maxConcurrent, 1)
+    await dead.resume('upscale')
+    assert.equal((await queue.wait(second.id, soon())).result, 'mended')
+    assert.equal((await queue.capacity('upscale')).maxConcurrent, 2)
+    gate.resolve()
+    assert.equal((await queue.wait(first.id, soon())).result, 'busy')
+  })
+
   it('lets nobody be overtaken for longer than the limit, however much stake keeps coming', async (t) => {
     const maxWaitMs = 1_000
     const redis = await TestRedis.start()
