@@ -4,13 +4,16 @@
  *   npm run bench -- compress [--modes same,tuned,free,worst,worst-same] [--codec h264] [--thresholds 85,90,95]
  *     [--clips usual|held-out] [CLIP...]
  *
- * same: the same encoder, preset and settings. tuned: the same encoder and preset, x264 tuned as we do it. free: our own choice of encoder and effort, in the time that ab-av1
- * took. worst: every scene must reach the threshold (harmonic NEG); the peer is the cheapest single CRF at
- * the usual preset whose worst scene does, found by bisection, and our time is what that took. worst-same: the
- * same preset and settings as that peer. Six clips of our own choice when none is given, or four that no setting was chosen on. Wants ab-av1 on the path
+ * same: the same encoder, preset and settings. tuned: the same encoder and preset, with x264 tuned for VMAF. free: our
+ * own choice of encoder and effort, in the time that ab-av1 took. worst: every scene must reach the threshold
+ * (harmonic NEG); the peer is the cheapest single CRF at the usual preset whose worst scene does, found by
+ * bisection, and our time is what that took. worst-same: the same preset and settings as that peer.
+ *
+ * Six clips of our own choice when none is given, or four that no setting was chosen on. Wants ab-av1 on the path
  * (`cargo install ab-av1 --version 0.11.7`), or `--ab-av1 PATH`; fetches an ffmpeg with libvmaf unless
  * `--ffmpeg PATH` names one.
  */
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -50,6 +53,8 @@ interface Row {
   readonly encodes: number
   readonly bytes: number
   readonly wall: number
+  /** CPU time, ours over theirs: what the wall would be on a machine with nothing else to do. */
+  readonly cpu: number
 }
 
 const codec = values.codec as Codec
@@ -68,42 +73,67 @@ async function meanVmaf(reference: string, path: string): Promise<number> {
   return pool(base, 'mean')
 }
 
+/** Seconds of CPU that this process and its ended children have used. */
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  // utime, stime, cutime, cstime are fields 14 to 17, in hundredths; the second may hold spaces.
+  const fields = readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)?.split(' ') ?? []
+  return (user + system) / 1e6 + (Number(fields[13]) + Number(fields[14])) / 100
+}
+
+/** What a piece of work took, in seconds. */
+async function timed<T>(work: () => Promise<T>) {
+  const [started, spent] = [performance.now(), cpuSeconds()]
+  const result = await work()
+  return { result, seconds: (performance.now() - started) / 1000, cpu: cpuSeconds() - spent }
+}
+
 async function ours(clip: string, params: CompressParams) {
   // A new one each time: it would remember what it measured at the last threshold.
   const engine = new CompressEngine({ meter, tools })
   await engine.ready(signal)
   const workDir = await mkdtemp(join(work, 'ours-'))
-  const started = performance.now()
-  const result = await engine.run({ path: clip, params }, { workDir, signal })
-  return { ...result, seconds: (performance.now() - started) / 1000 }
+  const run = () => engine.run({ path: clip, params }, { workDir, signal })
+  const { result, ...took } = await timed(run)
+  return { ...result, ...took }
 }
 
-const say = (who: string, bytes: number, vmaf: number, encodes: number, seconds: number) =>
+interface Took {
+  readonly seconds: number
+  readonly cpu: number
+}
+
+const say = (who: string, bytes: number, vmaf: number, encodes: number, took: Took) =>
   process.stdout.write(
-    `  ${who.padEnd(8)} ${bytes} B, VMAF ${vmaf.toFixed(3)}, ${encodes.toFixed(1)} encodes, ${seconds.toFixed(1)} s\n`,
+    `  ${who.padEnd(8)} ${bytes} B, VMAF ${vmaf.toFixed(3)}, ${encodes.toFixed(1)} encodes, ` +
+      `${took.seconds.toFixed(1)} s, CPU ${took.cpu.toFixed(1)} s\n`,
   )
 
+const ratiosOf = (got: Took & { readonly sizeBytes: number }, bytes: number, peer: Took) => ({
+  bytes: got.sizeBytes / bytes,
+  wall: got.seconds / peer.seconds,
+  cpu: got.cpu / peer.cpu,
+})
+
 async function besideAbAv1(clip: string, threshold: number): Promise<void> {
-  const theirs = await peer.encode(clip, threshold, codec)
+  const { result: theirs, ...peerTook } = await timed(() => peer.encode(clip, threshold, codec))
   const base = { vmafThreshold: threshold, mode: 'CRF', goal: 'mean', model: 'base' } as const
   const bytes = theirs === undefined ? Number.NaN : (await stat(theirs.path)).size
-  const seconds = theirs?.seconds ?? Number.NaN
   if (theirs !== undefined) {
-    say('ab-av1', bytes, await meanVmaf(clip, theirs.path), theirs.probes + 1, seconds)
+    say('ab-av1', bytes, await meanVmaf(clip, theirs.path), theirs.probes + 1, peerTook)
   }
   const wanted: Record<string, CompressParams> = {
     same: { ...base, codec, effort: 'normal', tune: 'none' },
     tuned: { ...base, codec, effort: 'normal' },
-    free: { ...base, codec: 'av1', budgetMs: seconds * 1000 },
+    free: { ...base, codec: 'av1', budgetMs: peerTook.seconds * 1000 },
   }
   for (const [mode, params] of Object.entries(wanted)) {
     if (!modes.has(mode) || (mode === 'free' && theirs === undefined)) continue
     const got = await ours(clip, params)
     const vmaf = await meanVmaf(clip, got.path)
-    say(`${mode}`, got.sizeBytes, vmaf, got.encodes, got.seconds)
+    say(mode, got.sizeBytes, vmaf, got.encodes, got)
     const met = vmaf >= threshold
-    const ratios = { bytes: got.sizeBytes / bytes, wall: got.seconds / seconds }
-    rows.push({ mode, met, encodes: got.encodes, ...ratios })
+    rows.push({ mode, met, encodes: got.encodes, ...ratiosOf(got, bytes, peerTook) })
   }
 }
 
@@ -119,30 +149,32 @@ async function besideOneCrf(clip: string, threshold: number): Promise<void> {
   if (shots.length < 2) return
   const encoder = await new EncoderShelf(tools).pick(codec, false, signal)
   const output = join(work, 'single.mp4')
-  const started = performance.now()
-  let [low, high, bytes, tries] = [80, 480, Number.NaN, 0]
-  while (high - low > 1) {
-    const tenths = Math.round((low + high) / 2)
-    const settings = { crf: tenths / 10, effort: 'normal' } as const
-    const source = { path: clip, frames, video }
-    const sizeBytes = await encode(source, output, encoder, settings, { ...tools, signal })
-    tries += 1
-    if ((await worstOf(clip, output, shots)) >= threshold) [low, bytes] = [tenths, sizeBytes]
-    else high = tenths
+  const source = { path: clip, frames, video }
+  const search = async () => {
+    let [low, high, bytes, tries] = [80, 480, Number.NaN, 0]
+    while (high - low > 1) {
+      const tenths = Math.round((low + high) / 2)
+      const settings = { crf: tenths / 10, effort: 'normal' } as const
+      const sizeBytes = await encode(source, output, encoder, settings, { ...tools, signal })
+      tries += 1
+      if ((await worstOf(clip, output, shots)) >= threshold) [low, bytes] = [tenths, sizeBytes]
+      else high = tenths
+    }
+    return { bytes, tries }
   }
-  const seconds = (performance.now() - started) / 1000
-  say('one CRF', bytes, threshold, tries, seconds)
+  const { result: single, ...singleTook } = await timed(search)
+  say('one CRF', single.bytes, threshold, single.tries, singleTook)
   const base = { vmafThreshold: threshold, codec, mode: 'CRF', goal: 'worst-scene' } as const
   const wanted: Record<string, CompressParams> = {
-    worst: { ...base, budgetMs: seconds * 1000 },
+    worst: { ...base, budgetMs: singleTook.seconds * 1000 },
     'worst-same': { ...base, effort: 'normal', tune: 'none' },
   }
   for (const [mode, params] of Object.entries(wanted)) {
     if (!modes.has(mode)) continue
     const got = await ours(clip, params)
     const quality = await worstOf(clip, got.path, shots)
-    say(mode, got.sizeBytes, quality, got.encodes, got.seconds)
-    const ratios = { bytes: got.sizeBytes / bytes, wall: got.seconds / seconds }
+    say(mode, got.sizeBytes, quality, got.encodes, got)
+    const ratios = ratiosOf(got, single.bytes, singleTook)
     rows.push({ mode, met: quality >= threshold, encodes: got.encodes, ...ratios })
   }
 }
@@ -163,7 +195,7 @@ const PEERS: Readonly<Record<string, string>> = {
 function summary(mode: string): string {
   const own = rows.filter((row) => row.mode === mode)
   const paired = own.filter(({ bytes }) => !Number.isNaN(bytes))
-  const of = (field: 'bytes' | 'wall') => paired.map((row) => row[field])
+  const of = (field: 'bytes' | 'wall' | 'cpu') => paired.map((row) => row[field])
   const encodes = own.map((row) => row.encodes)
   const frugal = of('bytes').filter((ratio) => ratio <= 1.005).length
   return (
@@ -171,7 +203,8 @@ function summary(mode: string): string {
     `encodes: median ${quantile(encodes, 0.5).toFixed(1)}, most ${quantile(encodes, 1).toFixed(1)}; ` +
     `bytes: median ${percent(quantile(of('bytes'), 0.5))}, most ${percent(quantile(of('bytes'), 1))}, ` +
     `at most 100.5 % in ${frugal} of ${paired.length}; ` +
-    `wall: median ${percent(quantile(of('wall'), 0.5))}, most ${percent(quantile(of('wall'), 1))}\n`
+    `wall: median ${percent(quantile(of('wall'), 0.5))}, most ${percent(quantile(of('wall'), 1))}; ` +
+    `CPU: median ${percent(quantile(of('cpu'), 0.5))}, most ${percent(quantile(of('cpu'), 1))}\n`
   )
 }
 

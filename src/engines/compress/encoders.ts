@@ -5,9 +5,6 @@ import type { CrfGrid } from './search.js'
 export const EFFORTS = ['quick', 'normal', 'thorough'] as const
 export type Effort = (typeof EFFORTS)[number]
 
-/** How much longer a thorough encode takes than a normal one: 2.1 (VP9) to 4.5 times (x264, SVT-AV1) were seen. */
-export const THOROUGH_FACTOR = 5
-
 export interface EncodeSettings {
   readonly crf: number
   readonly effort: Effort

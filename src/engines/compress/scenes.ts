@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { must } from '../../lib/errors.js'
 import { mapLimit } from '../../lib/loop.js'
 import type { Analysis } from './analyse.js'
-import { type Effort, THOROUGH_FACTOR } from './encoders.js'
-import { FIRST_LOOK, type FindOptions, type Found, findCrf, firstLook } from './find-crf.js'
+import type { Effort } from './encoders.js'
+import { type FindOptions, type Found, findCrf, firstLook } from './find-crf.js'
 import { Lab, type LabOptions, pooled } from './lab.js'
 import { type Quality, VMAF_MODELS } from './meter.js'
 import { cutPieces, joinPieces } from './pieces.js'
@@ -30,26 +30,41 @@ const CORES_PER_SCENE = 4
 const SAME_BEND = 0.1
 /** Encodes by the thorough encoder that a scene takes after its first look. */
 const THOROUGH_ENCODES = 2
+/** What such an encode takes of a usual one, until a scene has shown it. */
+const THOROUGH_GUESS = 3.5
+/** What both models of every frame take of a first look. */
+const WHOLE_FACTOR = 2
+
+/** Of the time that thorough encodes should take, what must be there: a late answer, or a scene that fails, costs more than they save. */
+const SAFETY = 1.25
+/** How much more a scene of few bytes may give away than one of many. */
+const MOST_GENEROUS = 4
 
 /** Milliseconds per frame, as far as scenes have shown. */
 interface Pace {
   encode: number
+  /** Both models, every frame. */
   measure: number
   /** What a thorough encode takes of a usual one. */
   thorough: number
 }
 
-/** The search of one scene: where, from where on, and how hard. */
-interface SceneSearch {
+/** A scene after its first look. */
+interface Look {
+  readonly index: number
+  readonly piece: Source
   readonly lab: Lab
   readonly goal: SearchGoal
+  /** Where to try next, above where the model would have begun. */
+  readonly off: number
+  readonly sizeBytes: number
 }
 
 /**
  * A CRF for every scene, so that each meets the target by itself, joined at the cuts. Scenes are cut
- * losslessly from one decode and searched side by side; each begins with a usual encode, which tells whether
- * there is time for thorough ones. Where all want nearly the same CRF, the lowest of them is tried on the
- * whole, and the smaller file wins.
+ * losslessly from one decode. Each begins with a usual encode, looked at in part; then they are searched side by side, those of
+ * the most bytes first, by the thorough encoder as long as time for a usual encode of all others is left. Where all
+ * want nearly the same CRF, the lowest of them is tried on the whole, and the smaller file wins.
  */
 export async function findScenes(
   lab: LabOptions,
@@ -59,53 +74,67 @@ export async function findScenes(
   const { source, workDir, signal, tools, meter, encoder, settings } = lab
   const pieces = await cutPieces(source, analysis.shots, workDir, { ...tools, signal })
   const parallel = Math.max(1, Math.floor(availableParallelism() / CORES_PER_SCENE))
-  const pace: Pace = { encode: 0, measure: 0, thorough: THOROUGH_FACTOR }
+  const pace: Pace = { encode: 0, measure: 0, thorough: THOROUGH_GUESS }
   // How far the prediction was off in one scene of a clip tells of the next.
   const learned: Record<Effort, number> = { quick: 0, normal: 0, thorough: 0 }
   let framesLeft = source.frames
   let encodes = 0
 
-  const msOf = (frames: number, perFrame: number) => (frames / parallel) * perFrame
+  const goalAt = (index: number, effort: Effort, off: number): SearchGoal => {
+    const { start, end } = must(analysis.shots[index], 'a shot for each piece')
+    const goal = options.goalOf(analysis.facts.slice(start, end), effort)
+    return { ...goal, start: Math.min(goal.max, Math.max(goal.min, goal.start + off)) }
+  }
+  const labAt = (index: number, piece: Source, effort: Effort) => {
+    const own = { settings: { ...settings, effort }, label: `scene-${index}-${effort}` }
+    return new Lab({ ...lab, ...own, source: piece, chunks: undefined })
+  }
+  const looks = await mapLimit(pieces, parallel, async (piece, index): Promise<Look> => {
+    const before = learned[settings.effort]
+    const goal = goalAt(index, settings.effort, before)
+    const usual = labAt(index, piece, settings.effort)
+    const first = await firstLook(usual, { ...options, goal })
+    const off = before + crfAfter([first], goal) - goal.start
+    learned[settings.effort] = (before + off) / 2
+    pace.encode += usual.encodeMs / source.frames
+    pace.measure += (WHOLE_FACTOR * usual.measureMs) / source.frames
+    const { sizeBytes = 0 } = usual.candidates[0] ?? {}
+    return { ...{ index, piece, off, sizeBytes }, lab: usual, goal }
+  })
+
   /** What is certain to follow when `frames` are still to be searched. */
   const laterMs = (frames: number) =>
-    msOf(frames, pace.encode + pace.measure / FIRST_LOOK) + 1.5 * source.frames * pace.measure
-  const begin = (piece: Source, i: number, effort: Effort): SceneSearch => {
-    const { start, end } = must(analysis.shots[i], 'a shot for each piece')
-    const goal = options.goalOf(analysis.facts.slice(start, end), effort)
-    const label = `scene-${i}-${effort}`
-    const own = { ...lab, source: piece, settings: { ...settings, effort }, label }
-    const shifted = Math.min(goal.max, Math.max(goal.min, goal.start + learned[effort]))
-    return { lab: new Lab({ ...own, chunks: undefined }), goal: { ...goal, start: shifted } }
-  }
-  const harder = async (usual: SceneSearch, piece: Source, i: number) => {
-    const first = await firstLook(usual.lab, { ...options, goal: usual.goal })
-    pace.encode = usual.lab.encodeMs / piece.frames
-    pace.measure = (FIRST_LOOK * usual.lab.measureMs) / piece.frames
+    (frames / parallel) * (pace.encode + pace.measure) + source.frames * pace.measure
+  const harder = ({ index, piece, off }: Look): Pick<Look, 'lab' | 'goal'> | undefined => {
     const perFrame = pace.thorough * pace.encode + pace.measure
-    const ms = THOROUGH_ENCODES * msOf(framesLeft, perFrame) + laterMs(0)
-    if (!options.mayTake(ms)) return undefined
-    const { lab: thorough, goal } = begin(piece, i, 'thorough')
-    // What the usual encode says of the clip holds for the thorough one too.
-    const off = crfAfter([first], usual.goal) - usual.goal.start
-    const start = Math.min(goal.max, Math.max(goal.min, goal.start + off))
-    return { lab: thorough, goal: { ...goal, start, usual: goal.usual - 1 } }
+    const ms = THOROUGH_ENCODES * piece.frames * perFrame + laterMs(framesLeft - piece.frames)
+    if (!options.mayTryHarder || !options.mayTake(SAFETY * ms)) return undefined
+    // What the usual encode says of the scene holds for the thorough one too.
+    const goal = goalAt(index, 'thorough', off + learned.thorough)
+    return { lab: labAt(index, piece, 'thorough'), goal: { ...goal, usual: goal.usual - 1 } }
   }
-
-  const found = await mapLimit(pieces, parallel, async (piece, i) => {
+  const meanBytes = looks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / looks.length
+  const order = [...looks].sort((one, other) => other.sizeBytes - one.sizeBytes)
+  const searched = await mapLimit(order, parallel, async (look) => {
+    const { index, piece } = look
+    const other = harder(look)
+    const { lab: scene, goal } = other ?? look
+    const generous = Math.min(MOST_GENEROUS, Math.max(1, meanBytes / look.sizeBytes))
     const share = piece.frames / source.frames
-    const usual = begin(piece, i, settings.effort)
-    const other = options.mayTryHarder ? await harder(usual, piece, i) : undefined
-    const { lab: scene, goal } = other ?? usual
+    // Without time for two more encodes of each scene left, the next must pass.
+    const isHurried = !options.mayTake(2 * laterMs(framesLeft))
+    const usual = isHurried ? Math.min(2, goal.usual) : goal.usual
     const result = await findCrf(scene, {
       ...options,
       mayTake: (ms) => options.mayTake(ms + laterMs(framesLeft - piece.frames)),
       maxSizeBytes: (options.maxSizeBytes ?? Number.POSITIVE_INFINITY) * share,
-      goal,
+      goal: { ...goal, usual, tolerance: goal.tolerance * generous },
     })
-    const { effort } = scene.options.settings
-    learned[effort] += (result.candidate.crf - goal.start) / 2
-    if (other !== undefined) pace.thorough = scene.encodeMs / usual.lab.encodeMs
-    const labs = other === undefined ? [scene] : [usual.lab, scene]
+    if (other !== undefined) {
+      learned.thorough += (result.candidate.crf - goal.start) / 2
+      pace.thorough = scene.encodeMs / look.lab.encodeMs
+    }
+    const labs = other === undefined ? [scene] : [look.lab, scene]
     encodes += labs.reduce((sum, each) => sum + each.encodes, 0) * share
     framesLeft -= piece.frames
     const kept = result.candidate.path
@@ -115,8 +144,9 @@ export async function findScenes(
         .map(({ path }) => (path === kept ? undefined : rm(path, { force: true }))),
     )
     await rm(piece.path, { force: true })
-    return { ...result, effort }
+    return { ...result, index, effort: scene.options.settings.effort }
   })
+  const found = searched.sort((one, other) => one.index - other.index)
   const joined = join(workDir, 'scenes.mp4')
   const paths = found.map(({ candidate }) => candidate.path)
   await joinPieces(paths, joined, workDir, { ...tools, signal })
@@ -147,7 +177,7 @@ export async function findScenes(
     'the scene of the lowest CRF',
   )
   const factor = lowest.effort === settings.effort ? 1 : pace.thorough
-  if (!options.mayTake(source.frames * (factor * pace.encode + 1.5 * pace.measure))) return result
+  if (!options.mayTake(source.frames * (factor * pace.encode + pace.measure))) return result
   const again = { ...lab, settings: { ...settings, effort: lowest.effort } }
   return (await single(again, analysis, options, result)) ?? result
 }

@@ -14,7 +14,6 @@ const PRESETS: Readonly<Partial<Record<Codec, readonly string[]>>> = {
 
 export interface PeerResult {
   readonly path: string
-  readonly seconds: number
   /** CRFs tried; the encode that follows is one more. */
   readonly probes: number
 }
@@ -40,7 +39,6 @@ export class AbAv1 {
   async encode(clip: string, threshold: number, codec: Codec): Promise<PeerResult | undefined> {
     const output = join(this.#folder, 'peer.mp4')
     await rm(output, { force: true })
-    const started = performance.now()
     const args = ['auto-encode', '-i', clip, '-o', output, '--min-vmaf', `${threshold}`]
     const rest = ['--vmaf-scale', 'none', '--cache', 'false', '--temp-dir', this.#folder]
     const env = {
@@ -50,9 +48,8 @@ export class AbAv1 {
     }
     try {
       const log = await run(this.#path, [...args, ...rest, ...(PRESETS[codec] ?? [])], { env })
-      const seconds = (performance.now() - started) / 1000
       const tried = [...log.stderr.matchAll(/crf (\d+(?:\.\d+)?) VMAF/g)].map((match) => match[1])
-      return { path: output, seconds, probes: new Set(tried).size }
+      return { path: output, probes: new Set(tried).size }
     } catch (error) {
       const said = error instanceof Error && 'stderr' in error ? `${error.stderr}` : `${error}`
       process.stdout.write(`  ab-av1 found nothing: ${said.trim().split('\n').at(-1)}\n`)

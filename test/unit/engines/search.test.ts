@@ -90,6 +90,18 @@ test('takes no slope from two points next to each other, which jumps of quality 
   assert.ok(step.next === 'probe' && step.crf > 30.9 && step.crf < 31.4, JSON.stringify(step))
 })
 
+test('aims below the target where a miss is of use beside a pass', () => {
+  const quality = curveOf(-0.8, 0.11)
+  const above = [{ crf: 24, quality: quality(24) }]
+  const next = (mayMiss: boolean) => {
+    const step = nextStep(above, { ...GOAL, mayMiss })
+    assert.ok(step.next === 'probe')
+    return quality(step.crf)
+  }
+  assert.ok(next(false) >= GOAL.target)
+  assert.ok(next(true) < GOAL.target && next(true) > GOAL.target - 3 * GOAL.tolerance)
+})
+
 test('says that the target cannot be met when the lowest CRF misses it', () => {
   const { best, points } = search(() => 70, GOAL)
   assert.equal(best, undefined)
