@@ -8,7 +8,7 @@ export type Quality = Readonly<Partial<Record<VmafModel, readonly number[]>>>
 export interface MeasureOptions {
   /** Score every n-th frame; 1 scores all. */
   readonly every: number
-  /** One model costs two thirds of both. */
+  /** One model costs little more than half of both. */
   readonly models: readonly VmafModel[]
   readonly signal: AbortSignal
   /** Where temporary files may lie; the system's folder when absent. */
