@@ -136,6 +136,26 @@ describe('a bucket that fails', () => {
     }
   })
 
+  it('is sent again what broke on its way, whole files and parts', async () => {
+    for (const bytes of [5_000, 12_000_000]) {
+      const path = join(dir, 'spoilt.mp4')
+      await writeFile(path, randomBytes(bytes))
+      let spoilt = 0
+      proxy.spoils = ({ method }) => {
+        if (method !== 'PUT' || spoilt === 2) return false
+        spoilt += 1
+        return true
+      }
+      const key = newKey()
+      const { sha256 } = await store.putFile(key, path)
+      const stored = Buffer.concat(await (await store.get(key)).toArray())
+      assert.equal(createHash('sha256').update(stored).digest('hex'), sha256)
+      assert.equal(spoilt, 2)
+      await store.delete(key)
+    }
+    proxy.spoils = () => false
+  })
+
   describe('that hangs', () => {
     const isPart = ({ url }: { readonly url?: string | undefined }) =>
       url?.includes('partNumber=') === true

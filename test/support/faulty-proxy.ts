@@ -20,6 +20,8 @@ export class FaultyProxy {
   requests = 0
   /** Which requests are never answered, or only with the head. */
   hangs: (request: IncomingMessage) => 'all' | 'body' | undefined = () => undefined
+  /** Which requests arrive with other bytes than were sent. */
+  spoils: (request: IncomingMessage) => boolean = () => false
   readonly #server: Server
   readonly #target: URL
   readonly #rng: Rng
@@ -92,6 +94,7 @@ export class FaultyProxy {
       answer.pipe(response)
     })
     outgoing.on('error', () => incoming.socket.destroy())
+    if (this.spoils(incoming)) incoming.once('data', (chunk: Buffer) => chunk.reverse())
     incoming.pipe(outgoing)
   }
 }
