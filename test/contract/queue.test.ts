@@ -375,6 +375,35 @@ describe('the queue on a Redis of its own', () => {
     assert.equal((await queue.wait(first.id, soon())).result, 'busy')
   })
 
+  it('tells the time left by the work that is done', async (t) => {
+    const redis = await TestRedis.start()
+    const options = { redisUrl: redis.url }
+    const queue = await BullJobQueue.open(options, modules)
+    const workers = new BullWorkers(options, modules)
+    t.after(async () => {
+      await workers.close()
+      await queue.close()
+      await redis.close()
+    })
+    const { clock } = modules
+    const gate = withResolvers<void>()
+    await workers.work('upscale', 1, async ({ progress }) => {
+      await clock.sleep(300)
+      progress(0.25)
+      await gate.promise
+    })
+    const beginMs = clock.monotonic()
+    const { id } = await queue.enqueue(request('a'))
+    let view = await queue.view(id)
+    assert.equal(view?.etaMs, undefined)
+    while (view?.progress !== 0.25) view = await queue.view(id)
+    const elapsedMs = clock.monotonic() - beginMs
+    // A quarter took all that time, or a little less: three are left.
+    assert.ok(view.etaMs !== undefined && view.etaMs > 0 && view.etaMs <= 3 * elapsedMs)
+    gate.resolve()
+    await queue.wait(id, soon())
+  })
+
   it('lets nobody be overtaken for longer than the limit, however much stake keeps coming', async (t) => {
     const maxWaitMs = 1_000
     const redis = await TestRedis.start()
