@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { after, before, describe, it, type TestContext } from 'node:test'
 import { SystemClock } from '#src/lib/clock.js'
 import { SubnetError } from '#src/lib/errors.js'
 import { silentLog } from '#src/lib/log.js'
 import { withResolvers } from '#src/lib/resources.js'
 import { BullJobQueue, BullWorkers, jobId, QueueError } from '#src/queue/index.js'
+import type { QueueSettings } from '#src/queue/lane.js'
 import type { JobKind, JobProcessor, JobQueue, JobRequest } from '#src/queue/types.js'
 import { MemoryQueue } from '../support/memory-queue.js'
 import { TestRedis } from '../support/redis.js'
@@ -338,6 +339,21 @@ for (const backend of [memory, bull()]) {
 describe('the queue on a Redis of its own', () => {
   const modules = { log: silentLog(), clock: new SystemClock() }
 
+  async function openOwn(t: TestContext, settings: Partial<QueueSettings> = {}) {
+    const redis = await TestRedis.start()
+    const options = { redisUrl: redis.url, settings }
+    const queue = await BullJobQueue.open(options, modules)
+    const workers = new BullWorkers(options, modules)
+    const others = new BullWorkers(options, modules)
+    t.after(async () => {
+      await workers.close()
+      await others.close()
+      await queue.close()
+      await redis.close()
+    })
+    return { queue, workers, others }
+  }
+
   for (const [name, options, code] of [
     ['evicts', { policy: 'allkeys-lru' }, 'QUEUE_REDIS_POLICY'],
     ['keeps nothing on disk', { persistent: false }, 'QUEUE_REDIS_VOLATILE'],
@@ -350,16 +366,7 @@ describe('the queue on a Redis of its own', () => {
   }
 
   it('takes no job for an engine that is dead at the start, also none that waits already', async (t) => {
-    const redis = await TestRedis.start()
-    const options = { redisUrl: redis.url }
-    const queue = await BullJobQueue.open(options, modules)
-    const [busy, dead] = [new BullWorkers(options, modules), new BullWorkers(options, modules)]
-    t.after(async () => {
-      await busy.close()
-      await dead.close()
-      await queue.close()
-      await redis.close()
-    })
+    const { queue, workers: busy, others: dead } = await openOwn(t)
     const gate = withResolvers<void>()
     await busy.work('upscale', 1, () => gate.promise.then(() => 'busy'))
     const first = await queue.enqueue(request('first'))
@@ -376,15 +383,7 @@ describe('the queue on a Redis of its own', () => {
   })
 
   it('tells the time left by the work that is done', async (t) => {
-    const redis = await TestRedis.start()
-    const options = { redisUrl: redis.url }
-    const queue = await BullJobQueue.open(options, modules)
-    const workers = new BullWorkers(options, modules)
-    t.after(async () => {
-      await workers.close()
-      await queue.close()
-      await redis.close()
-    })
+    const { queue, workers } = await openOwn(t)
     const { clock } = modules
     const gate = withResolvers<void>()
     await workers.work('upscale', 1, async ({ progress }) => {
@@ -406,15 +405,7 @@ describe('the queue on a Redis of its own', () => {
 
   it('lets nobody be overtaken for longer than the limit, however much stake keeps coming', async (t) => {
     const maxWaitMs = 1_000
-    const redis = await TestRedis.start()
-    const options = { redisUrl: redis.url, settings: { maxWaiting: 1_000, maxWaitMs } }
-    const queue = await BullJobQueue.open(options, modules)
-    const workers = new BullWorkers(options, modules)
-    t.after(async () => {
-      await workers.close()
-      await queue.close()
-      await redis.close()
-    })
+    const { queue, workers } = await openOwn(t, { maxWaiting: 1_000, maxWaitMs })
     const { clock } = modules
     const started: string[] = []
     await workers.work('upscale', 1, async ({ taskId }) => {
