@@ -31,19 +31,34 @@ const MAX_REPLY_BYTES = 65_536
 export class ServiceRunner<V extends { readonly url: string }> implements VideoRunner<V> {
   readonly #options: ServiceRunnerOptions<V>
   readonly #modules: ServiceRunnerModules
+  #working = 0
 
   constructor(options: ServiceRunnerOptions<V>, modules: ServiceRunnerModules) {
     this.#options = options
     this.#modules = modules
   }
 
+  /** While it works for us it is not asked: many such services answer nothing else meanwhile. */
   async ready(signal: AbortSignal): Promise<void> {
+    if (this.#working === 0) await this.#askHealth(signal)
+  }
+
+  async #askHealth(signal: AbortSignal): Promise<void> {
     const { status } = await this.#send('GET', '/health', undefined, 10_000, signal)
     // Older services have no such route: to answer at all is what can be asked of them.
     if (status !== 200 && status !== 404) throw this.#down(`its /health answers ${status}`)
   }
 
-  async run(video: V, { signal, onProgress }: RunContext): Promise<VideoOutcome & { ok: true }> {
+  async run(video: V, context: RunContext): Promise<VideoOutcome & { ok: true }> {
+    this.#working += 1
+    try {
+      return await this.#run(video, context)
+    } finally {
+      this.#working -= 1
+    }
+  }
+
+  async #run(video: V, { signal, onProgress }: RunContext): Promise<VideoOutcome & { ok: true }> {
     const { path, bodyOf, timeoutMs, expirySeconds, kind } = this.#options
     onProgress(0)
     const sentMs = this.#modules.clock.now()
@@ -57,7 +72,7 @@ export class ServiceRunner<V extends { readonly url: string }> implements VideoR
     const url = reply.data?.uploaded_video_url
     if (url === undefined || url === null) {
       // A service whose engine is dead says so here, and fails every other video as well.
-      await this.ready(signal)
+      await this.#askHealth(signal)
       throw new MinerError(
         { code: 'MINER_SERVICE_FAILED', status },
         `the ${kind} service answered ${status} without a result`,

@@ -4,12 +4,15 @@ import { createServer } from 'node:http'
 import test from 'node:test'
 import { SystemClock } from '#src/lib/clock.js'
 import { GuardedFetcher } from '#src/lib/http/index.js'
+import { withResolvers } from '#src/lib/resources.js'
 import { ServiceRunner, upscaleBody } from '#src/miner/service-runner.js'
 
 test('a service without a result is told from one whose engine is dead', async (t) => {
   let health = 200
-  const server = createServer((request, response) => {
+  const working = withResolvers<void>()
+  const server = createServer(async (request, response) => {
     request.resume()
+    if (request.url !== '/health') await working.promise
     response.statusCode = request.url === '/health' ? health : 200
     response.end('{"uploaded_video_url": null}')
   })
@@ -37,7 +40,13 @@ test('a service without a result is told from one whose engine is dead', async (
     onProgress: () => {},
   }
   const video = { url: 'http://clips.example/a.mp4', scale: 2, maxSizeBytes: 1e8 } as const
-  await assert.rejects(runner.run(video, context), { code: 'MINER_SERVICE_FAILED' })
+  const first = runner.run(video, context)
+  health = 503
+  // One that is busy with our video may have no answer to anything else.
+  await runner.ready(context.signal)
+  health = 200
+  working.resolve()
+  await assert.rejects(first, { code: 'MINER_SERVICE_FAILED' })
   health = 404
   await runner.ready(context.signal)
   await assert.rejects(runner.run(video, context), { code: 'MINER_SERVICE_FAILED' })
