@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CompressParams, Engine, UpscaleParams, VideoResult } from '../engines/index.js'
-import { type Clock, Deadline, deadline } from '../lib/clock.js'
+import { type Clock, Deadline } from '../lib/clock.js'
 import { FetchError, type GuardedFetcher } from '../lib/http/index.js'
 import { isRetryable, type RetryPolicy, retry } from '../lib/retry.js'
 import type { Rng } from '../lib/rng.js'
@@ -105,7 +105,7 @@ export class LocalRunner<V extends { readonly url: string }, P> implements Video
     await this.#stage('fetch', left(), context.signal, async (signal) => {
       const limits = { maxBytes: maxInputBytes, timeoutMs: fetchMs, signal }
       await retry(FETCH, { clock, rng, signal }, () => fetcher.download(video.url, path, limits))
-      await probeVideo(path, { ...tools, signal: deadline(60_000, signal) })
+      await probeVideo(path, { ...tools, signal })
     })
     onProgress(FETCHED)
     const params = paramsOf(video, left() * BUDGET)
@@ -122,7 +122,7 @@ export class LocalRunner<V extends { readonly url: string }, P> implements Video
     onProgress(WORKED)
     const delivered = await this.#stage('deliver', left(), context.signal, async (signal) => {
       // Never announce what a player could not open.
-      await probeVideo(result.path, { ...tools, signal: deadline(60_000, signal) })
+      await probeVideo(result.path, { ...tools, signal })
       await makeUnique(result.path)
       return delivery.deliver({ path: result.path, folder: RESULT_FOLDERS[kind], hotkey }, signal)
     })

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { ENGINE_DOUBT_CODES, ENGINE_DOWN_CODES } from '../engines/index.js'
-import { type Clock, deadline } from '../lib/clock.js'
+import { type Clock, Deadline } from '../lib/clock.js'
 import { describeError, isAbort, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { runEvery } from '../lib/loop.js'
@@ -86,7 +86,8 @@ export class MinerWorker {
       restMs: 0,
     }
     const reason = await this.#whyNotReady(entry)
-    const most = await lane.runner.capacity?.(deadline(READY_TIMEOUT_MS, this.#closed.signal))
+    using limit = new Deadline(READY_TIMEOUT_MS, this.#closed.signal)
+    const most = await lane.runner.capacity?.(limit.signal)
     // More than the devices can run would be promised places that are none.
     const slots = Math.max(1, Math.min(lane.slots, most ?? lane.slots))
     const task = (job: JobContext<unknown>) => this.#task(lane, entry, job)
@@ -257,7 +258,8 @@ export class MinerWorker {
   async #whyNotReady(lane: OpenLane): Promise<string | undefined> {
     const { log } = this.#modules
     try {
-      await lane.ready(deadline(READY_TIMEOUT_MS, this.#closed.signal))
+      using limit = new Deadline(READY_TIMEOUT_MS, this.#closed.signal)
+      await lane.ready(limit.signal)
       return undefined
     } catch (error) {
       if (this.#closed.signal.aborted) return 'closing'

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { Clock } from '../lib/clock.js'
-import { deadline } from '../lib/clock.js'
+import { type Clock, Deadline } from '../lib/clock.js'
 import { describeError, SubnetError } from '../lib/errors.js'
 import type { Logger } from '../lib/log.js'
 import { runEvery } from '../lib/loop.js'
@@ -52,7 +51,7 @@ interface Run {
   readonly id: string
   readonly stop: AbortController
   /** Aborts when nobody wants the answer any more. */
-  late: AbortSignal | undefined
+  late: Deadline | undefined
 }
 
 /** How long a closing worker tries to hand its jobs back. */
@@ -222,6 +221,7 @@ export class BullWorkers {
     } catch (error) {
       throw await this.#failure(kind, job, token, run, error, log)
     } finally {
+      run.late?.[Symbol.dispose]()
       this.#runs.delete(run)
     }
   }
@@ -251,8 +251,8 @@ export class BullWorkers {
       if (leftMs <= 0) throw deadlineError()
       if (job.attemptsStarted <= 1)
         metrics?.startWait.observe({ kind }, (startedMs - job.timestamp) / 1_000)
-      run.late = deadline(leftMs)
-      const signals = [run.stop.signal, run.late]
+      run.late = new Deadline(leftMs)
+      const signals = [run.stop.signal, run.late.signal]
       const signal = AbortSignal.any(bullSignal === undefined ? signals : [...signals, bullSignal])
       leave = await this.#begin(runLog, run, job.stalledCounter, signal)
       const result = await processor({
@@ -311,7 +311,7 @@ export class BullWorkers {
     log: Logger,
   ): Promise<Error> {
     const why: unknown = run.stop.signal.aborted ? run.stop.signal.reason : thrown
-    const late = run.late?.aborted === true && !run.stop.signal.aborted
+    const late = run.late?.expired === true && !run.stop.signal.aborted
     const error = late ? deadlineError(why) : why
     const code = error instanceof SubnetError ? error.code : 'INTERNAL'
     const message = error instanceof Error ? error.message : String(error)

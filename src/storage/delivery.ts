@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.js'
-import { deadline } from '../lib/clock.js'
+import { Deadline, deadline } from '../lib/clock.js'
 import type { GuardedFetcher } from '../lib/http/index.js'
 import { type RetryPolicy, retry } from '../lib/retry.js'
 import type { Rng } from '../lib/rng.js'
@@ -74,8 +74,8 @@ export class Delivery {
     // Should this process die during the upload, the object still goes at the latest moment it could
     // have been announced for.
     await schedule.schedule(key, clock.now() + this.#putTimeoutMs + lifeMs)
-    const within = deadline(this.#putTimeoutMs, signal)
-    const { sizeBytes, sha256 } = await store.putFile(key, file.path, { signal: within })
+    using within = new Deadline(this.#putTimeoutMs, signal)
+    const { sizeBytes, sha256 } = await store.putFile(key, file.path, { signal: within.signal })
     const expiresAtMs = clock.now() + lifeMs
     const url = await store.presignGet(key, this.#expirySeconds)
     if (this.#checkReachable) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { type Clock, deadline } from '../../lib/clock.js'
+import { type Clock, Deadline } from '../../lib/clock.js'
 import { describeError, isAbort, SubnetError } from '../../lib/errors.js'
 import { FetchError, type GuardedFetcher } from '../../lib/http/index.js'
 import type { Logger } from '../../lib/log.js'
@@ -167,7 +167,8 @@ export class VideoService<P, R extends VideoResult> {
     const started = clock.monotonic()
     try {
       release = await turn
-      const done = await this.#work(job, deadline(jobTimeoutMs, waitFor))
+      using limit = new Deadline(jobTimeoutMs, waitFor)
+      const done = await this.#work(job, limit.signal)
       this.#sick = undefined
       this.#doubted = false
       const seconds = (clock.monotonic() - started) / 1000
@@ -217,7 +218,8 @@ export class VideoService<P, R extends VideoResult> {
     if (!asks || clock.monotonic() - this.#provedMs < PROVE_EVERY_MS) return this.#sick
     this.#provedMs = clock.monotonic()
     try {
-      await engine.ready(deadline(PROVE_TIMEOUT_MS, stopping))
+      using limit = new Deadline(PROVE_TIMEOUT_MS, stopping)
+      await engine.ready(limit.signal)
       this.#sick = undefined
       this.#doubted = false
     } catch (error) {

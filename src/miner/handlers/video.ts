@@ -1,5 +1,5 @@
 import { type AxonRoute, type HandlerContext, serve } from '../../axon/index.js'
-import { deadline } from '../../lib/clock.js'
+import { Deadline } from '../../lib/clock.js'
 import { VideoCompression, VideoUpscaling } from '../../protocol/index.js'
 import type { JobKind, JobView } from '../../queue/types.js'
 import { refusing } from '../admission.js'
@@ -105,11 +105,11 @@ async function waitFor(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<JobView | undefined> {
-  const late = deadline(timeoutMs)
+  using within = new Deadline(timeoutMs, signal)
   try {
-    return await queue.wait(id, AbortSignal.any([late, signal]))
+    return await queue.wait(id, within.signal)
   } catch (error) {
-    if (late.aborted && !signal.aborted) return undefined
+    if (within.expired) return undefined
     throw error
   }
 }
