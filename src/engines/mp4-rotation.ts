@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises'
 const ONE = 0x10000
 /** Matrix [a, b, c, d] of a clockwise turn, 16.16 fixed point (ISO 14496-12, 8.3.2). */
 const TURNS: Readonly<Record<number, readonly [number, number, number, number]>> = {
+  0: [ONE, 0, 0, ONE],
   90: [0, ONE, -ONE, 0],
   180: [-ONE, 0, 0, -ONE],
   270: [0, -ONE, ONE, 0],

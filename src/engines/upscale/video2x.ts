@@ -13,6 +13,7 @@ import {
   type VideoStreamInfo,
 } from '../../media/index.js'
 import { EngineError } from '../errors.js'
+import { setMp4Rotation } from '../mp4-rotation.js'
 import { mux } from '../mux.js'
 import { trialClip } from '../trial.js'
 import type { Engine, EngineContext, UpscaleParams, UpscaleResult } from '../types.js'
@@ -147,6 +148,8 @@ export class Video2xEngine implements Engine<UpscaleParams, UpscaleResult> {
       ],
       { ...this.#options.tools, signal },
     )
+    // ffmpeg hands the turn on. Whether Video2X turns pictures is not ours to guess: the result gets it back.
+    await setMp4Rotation(output, 0)
   }
 
   async #upscale(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { setMp4Rotation } from '#src/engines/mp4-rotation.js'
 import { Video2xEngine } from '#src/engines/upscale/video2x.js'
 import { probeVideo } from '#src/media/index.js'
 import { makeClip, pixels, soundChecksum, tempFolder } from '../../support/clips.js'
@@ -54,6 +55,34 @@ test('the last frame is the last of the source, not a copy of the one before', a
     return sum / size
   }
   assert.ok(change(6, 7) > 0.5 * change(5, 6), 'the picture stands still at the end')
+})
+
+test('keeps rotation, frame rate, aspect and colour tags', async (t) => {
+  const { engine, folder } = await engineWith(t)
+  await engine.ready(signal)
+  const path = join(folder, 'in.mp4')
+  await makeClip(path, {
+    frames: 9,
+    fps: '30000/1001',
+    soundSeconds: 1,
+    video: [
+      ...['-vf', 'setsar=4/3'],
+      ...['-colorspace', 'bt709', '-color_primaries', 'bt709', '-color_trc', 'bt709'],
+    ],
+  })
+  await setMp4Rotation(path, 90)
+  const { video: before } = await probeVideo(path)
+  const { path: out } = await engine.run(
+    { path, params: { scale: 2, codec: 'h264' } },
+    { workDir: folder, signal },
+  )
+  const { video: after } = await probeVideo(out)
+  const shown = ({ rotation, fps, frames, sampleAspectRatio, ...video }: typeof after) => ({
+    ...{ rotation, fps, frames, sampleAspectRatio },
+    color: [video.colorSpace, video.colorPrimaries, video.colorTransfer, video.colorRange],
+  })
+  assert.deepEqual(shown(after), shown(before))
+  assert.equal(before.rotation, 90)
 })
 
 test('without a trial at start the loss is learned from the first job', async (t) => {
