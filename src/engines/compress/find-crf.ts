@@ -9,6 +9,8 @@ export const FIRST_LOOK = 3
 /** Tolerances above the target for which one more encode than usual is taken: a tenth of the bytes. */
 const MAX_WASTE = 5
 
+/** Share of the bytes that a cap allows from which on more would not help. */
+const FULL = 0.97
 /** Tolerances from the target within which an encode is worth joining with another. */
 const NEAR = 6
 
@@ -98,8 +100,9 @@ export async function firstLook(lab: Lab, options: FindOptions): Promise<Point> 
 }
 
 /** No more encodes: at the limit, or at the usual number with something to deliver that wastes little. */
-async function isEnough(lab: Lab, { goal, maxEncodes, isClose }: FindOptions): Promise<boolean> {
-  if (lab.encodes >= maxEncodes) return true
+async function isEnough(lab: Lab, options: FindOptions): Promise<boolean> {
+  const { goal, maxEncodes, isClose } = options
+  if (lab.encodes >= maxEncodes || fillsTheCap(lab, options)) return true
   if (lab.encodes < goal.usual) return false
   const little = MAX_WASTE * goal.tolerance
   const found = lab.candidates.some((candidate) => {
@@ -107,6 +110,18 @@ async function isEnough(lab: Lab, { goal, maxEncodes, isClose }: FindOptions): P
     return above >= 0 && above <= little
   })
   return found || ((await isClose?.(little)) ?? false)
+}
+
+/** Whether an encode misses the target with all the bytes that the cap allows: none will meet it. */
+function fillsTheCap(lab: Lab, options: FindOptions): boolean {
+  const { goal, maxSizeBytes: most = Number.POSITIVE_INFINITY } = options
+  const full = lab.candidates.filter(
+    ({ sizeBytes }) => sizeBytes <= most && sizeBytes > FULL * most,
+  )
+  const points = knownPoints(lab, options)
+  return full.some(({ crf }) =>
+    points.some((point) => point.crf === crf && point.quality < goal.target),
+  )
 }
 
 /** An encode, only looked at in part, that together with another may do: cheaper to measure than a new one to make. */

@@ -136,6 +136,7 @@ for (const codec of CODECS) {
     const tight = await run(roomy.kbps / 2, 60)
     assert.ok(tight.kbps <= 1.1 * (roomy.kbps / 2), `${tight.kbps} of ${roomy.kbps / 2} kbit/s`)
     assert.equal(tight.metThreshold, false)
+    assert.ok(tight.encodes <= 6, `${tight.encodes} encodes for what cannot be met`)
   })
 }
 
