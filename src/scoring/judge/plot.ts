@@ -67,7 +67,7 @@ export function worstFrames(values: readonly number[], count: number): readonly 
   return chosen
 }
 
-function chart({ title, vmaf, vmafNeg, threshold }: PlotInput): string {
+function chart({ title, vmaf, vmafNeg, threshold, every }: PlotInput): string {
   const all = [...vmaf.frames, ...vmafNeg.frames, ...(threshold === undefined ? [] : [threshold])]
   const low = Math.max(0, Math.floor((Math.min(...all) - 2) / 10) * 10)
   const x = (i: number): number =>
@@ -88,7 +88,7 @@ function chart({ title, vmaf, vmafNeg, threshold }: PlotInput): string {
   const asked =
     threshold === undefined
       ? ''
-      : `<line x1="${CHART.left}" x2="${CHART.right}" y1="${y(threshold)}" y2="${y(threshold)}" stroke="#2ca02c" stroke-dasharray="8 5"/><text x="${CHART.right}" y="${y(threshold) - 5}" text-anchor="end" fill="#2ca02c" stroke="white" stroke-width="5" paint-order="stroke">threshold ${threshold}</text>`
+      : `<line x1="${CHART.left}" x2="${CHART.right}" y1="${y(threshold)}" y2="${y(threshold)}" stroke="#2ca02c" stroke-width="2" stroke-dasharray="8 5"/><text x="${CHART.right}" y="${y(threshold) - 5}" text-anchor="end" fill="#2ca02c" stroke="white" stroke-width="5" paint-order="stroke">threshold ${threshold}</text>`
   const legend = (text: string, series: MetricSeries, colour: string, left: number): string =>
     `<text x="${left}" y="56" fill="${colour}">${text}: harmonic mean ${series.harmonicMean.toFixed(2)}, min ${series.min.toFixed(2)}</text>`
   return [
@@ -99,7 +99,7 @@ function chart({ title, vmaf, vmafNeg, threshold }: PlotInput): string {
     asked,
     line(vmaf, VMAF_COLOUR),
     line(vmafNeg, NEG_COLOUR),
-    `<text x="${(CHART.left + CHART.right) / 2}" y="${CHART.bottom + 26}" text-anchor="middle">frame (0–${vmaf.frames.length - 1})</text>`,
+    `<text x="${(CHART.left + CHART.right) / 2}" y="${CHART.bottom + 26}" text-anchor="middle">frame (0–${(vmaf.frames.length - 1) * every})</text>`,
   ].join('')
 }
 
