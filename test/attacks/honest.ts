@@ -46,3 +46,14 @@ export const HONEST: readonly Honest[] = [
   honest('x264 animation', '-c:v', 'libx264', '-tune', 'animation', '-crf', '27'),
   honest('x264 baseline', '-c:v', 'libx264', '-profile:v', 'baseline', '-crf', '25'),
 ]
+
+const inTenBits = ({ name, args }: Honest): Honest => ({
+  name: `${name} in 10 bits`,
+  args: [...args, '-pix_fmt', 'yuv420p10le'],
+})
+
+/** Of a reference in 10 bits, in as many or in 8. */
+export const HONEST_OF_TEN_BITS: readonly Honest[] = [
+  ...[x265(20), x265(26), x265(32), av1(26), av1(38), av1(50)].map(inTenBits),
+  ...[x264('medium', 24), x264('veryfast', 30), x265(28), av1(40), vp9(40)],
+]

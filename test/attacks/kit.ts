@@ -53,13 +53,14 @@ export async function makeReference(
   fps: number,
   folder: string,
   filter = 'scale=320:180:flags=area',
+  pixelFormat: 'yuv420p' | 'yuv420p10le' = 'yuv420p',
 ): Promise<Clip> {
   const source = fileURLToPath(
     new URL(`../../../test/fixtures/media/${name}.ref.mp4`, import.meta.url),
   )
   const path = `${folder}/${name}.ref.mp4`
   const picture = ['-vf', filter, '-frames:v', String(FRAMES)]
-  const high = ['-c:v', 'libx264', '-preset', 'medium', '-crf', '10', '-pix_fmt', 'yuv420p']
+  const high = ['-c:v', 'libx264', '-preset', 'medium', '-crf', '10', '-pix_fmt', pixelFormat]
   await ffmpeg('-i', source, ...picture, '-an', ...high, path)
   const { video } = await probeVideo(path)
   return { name, path, width: video.width, height: video.height, fps }
