@@ -21,6 +21,8 @@ export interface KeptShare {
   readonly kept: number
   /** What plain transform coding would keep that leaves as much of the coarse contrast. */
   readonly expected: number
+  /** By how many doublings of its step that coding would have to be coarser to keep no more than was kept. */
+  readonly coarser: number
 }
 
 /** Luma's finest detail and chroma's; strength 0 where it was not compared. */

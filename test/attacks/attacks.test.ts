@@ -25,6 +25,7 @@ interface Source {
   readonly cheats: readonly Cheat[]
   readonly honest: readonly Honest[]
 }
+const EVERY_OTHER = HONEST.filter((_, i) => i % 2 === 0)
 const SOURCES: readonly Source[] = [
   { name: 'launch', clip: 'launch', fps: 24, cheats: CHEATS, honest: HONEST },
   { name: 'bbb480', clip: 'bbb480', fps: 25, cheats: CHEATS, honest: HONEST },
@@ -44,6 +45,22 @@ const SOURCES: readonly Source[] = [
     filter: 'crop=320:180:160:100,noise=alls=6:allf=t',
     cheats: [],
     honest: HONEST,
+  },
+  {
+    name: 'a flat clip with the grain of rounds',
+    clip: 'flattitle',
+    fps: 30,
+    filter: 'crop=320:180:80:40,noise=alls=4:allf=t',
+    cheats: [],
+    honest: EVERY_OTHER,
+  },
+  {
+    name: 'grass with noise of colour',
+    clip: 'texturepan',
+    fps: 25,
+    filter: 'crop=320:180:100:60,noise=c0s=5:c0f=t:c1s=8:c1f=t:c2s=8:c2f=t',
+    cheats: [],
+    honest: EVERY_OTHER,
   },
   {
     name: 'bbb480 in 10 bits',

@@ -45,11 +45,13 @@ export const DETAIL_CHEATS: readonly Cheat[] = [
   filter('three quarters of the size, sharpened', shrunk(0.75, 0.6), 'fine-detail'),
   filter('three quarters, sharpened a little', shrunk(0.75, 0.3)),
   filter('three quarters by lanczos, sharpened', shrunk(0.75, 0.6, 'lanczos'), 'fine-detail'),
-  filter('0.85 of the size, sharpened a little', shrunk(0.85, 0.3), 'fine-detail'),
+  filter('0.85 of the size, sharpened a little', shrunk(0.85, 0.3)),
   filter('0.92 of the size, sharpened a little', shrunk(0.92, 0.3)),
   filter('softened and sharpened again', 'gblur=sigma=0.8,unsharp=5:5:0.8'),
+  filter('softened a little and sharpened again', 'gblur=sigma=0.5,unsharp=5:5:0.5'),
+  filter('denoised lightly', 'hqdn3d=2:1.5:3:2.2'),
   filter('colour blurred a little', 'gblur=sigma=1:planes=6'),
-  filter('colour blurred', 'gblur=sigma=1.5:planes=6'),
+  filter('colour blurred', 'gblur=sigma=1.5:planes=6', 'colour-detail'),
   filter('colour blurred away', 'gblur=sigma=3:planes=6', 'colour-detail'),
 ]
 

@@ -31,6 +31,7 @@ export const HONEST: readonly Honest[] = [
   x264('medium', 26),
   x264('medium', 32),
   x264('medium', 38),
+  x264('veryslow', 32),
   x264('veryfast', 23),
   x264('veryfast', 29),
   x264('veryfast', 35),

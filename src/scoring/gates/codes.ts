@@ -28,9 +28,9 @@ export const GATES = {
   tone: 'Brightness, contrast, gamma, saturation and hue are those of the reference.',
   overlay: 'Nothing was drawn over the picture and no border was added.',
   'unchanged-input': 'The video stream is not the reference itself in a new file.',
-  'vmaf-gap': 'VMAF lies at most 4 above VMAF NEG: no sharpening made for the metric.',
+  'vmaf-gap': 'VMAF lies at most 6 above VMAF NEG: no sharpening made for the metric.',
   'fine-detail': 'Fine detail is kept as far as an encoder of this coarseness keeps it.',
-  'colour-detail': 'Detail of colour is kept as far as that of brightness.',
+  'colour-detail': 'Detail of colour is kept about as far as that of brightness.',
   'even-quality': 'No part of the clip was given up to save bits.',
 } as const
 

@@ -15,10 +15,16 @@ import {
   gridFor,
   meanAbsoluteDifference,
   meanOf,
-  meanSaturation,
   type Planes,
 } from './planes.js'
-import { type MeasuredTone, measureTone, medianTone, type ToneCells, toneCells } from './tone.js'
+import {
+  compareChroma,
+  type MeasuredTone,
+  measureTone,
+  medianTone,
+  type ToneCells,
+  toneCells,
+} from './tone.js'
 
 /** Limits of the gates on content. Luma is 8 bit, limited range. */
 export const CONTENT = {
@@ -51,6 +57,7 @@ export interface ReferenceFrame {
   readonly grid: CellGrid
   readonly cells: ToneCells
   readonly luma: number
+  /** Mean distance of areas' colours from neutral, in levels; over areas the noise of chroma averages out. */
   readonly saturation: number
   /** Mean change from the frame before; 0 for the first. */
   readonly change: number
@@ -68,12 +75,13 @@ export function measureReference(
   const coarse = blockMeans(planes)
   const change = previous === undefined ? 0 : meanAbsoluteDifference(planes.y, previous.planes.y)
   const moved = previous === undefined ? 0 : meanAbsoluteDifference(coarse, previous.coarse)
+  const cells = cellsOf(planes, grid)
   return {
     planes,
     grid,
-    cells: cellsOf(planes, grid),
+    cells,
     luma: meanOf(planes.y),
-    saturation: meanSaturation(planes),
+    saturation: saturationOf(cells),
     change,
     movement: withoutGrain(change, moved),
     coarse,
@@ -116,6 +124,10 @@ function cellsOf(planes: Planes, grid: CellGrid): ToneCells {
   )
 }
 
+function saturationOf({ cb, cr }: ToneCells): number {
+  return mean(Array.from(cb, (value, i) => Math.hypot(value, cr[i] ?? 0)))
+}
+
 /** Follows one result beside its reference, frame by frame, in memory that grows by few numbers. */
 export class ContentComparison {
   readonly sketch = new ResidualSketch()
@@ -145,7 +157,8 @@ export class ContentComparison {
     }
     this.#checkMotion(index, reference, planes, error)
     this.#referenceColour.push({ y: reference.luma, s: reference.saturation })
-    this.#resultColour.push({ y: luma, s: meanSaturation(planes) })
+    const { saturationRatio } = compareChroma(reference.cells, cells)
+    this.#resultColour.push({ y: luma, s: reference.saturation * saturationRatio })
     const correlation = correlate(reference.cells.y, cells.y)
     if (correlation !== undefined) this.#correlations.push(correlation)
     this.#tone.push(measureTone(reference.cells, cells, reference.grid))

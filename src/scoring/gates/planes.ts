@@ -33,15 +33,6 @@ export function meanOf(plane: Uint8Array): number {
   return plane.length === 0 ? 0 : total / plane.length
 }
 
-/** Mean distance of chroma from neutral: ffmpeg's signalstats SATAVG. */
-export function meanSaturation(planes: Planes): number {
-  let total = 0
-  for (let i = 0; i < planes.u.length; i += 1) {
-    total += Math.hypot((planes.u[i] ?? 128) - 128, (planes.v[i] ?? 128) - 128)
-  }
-  return planes.u.length === 0 ? 0 : total / planes.u.length
-}
-
 export interface CellGrid {
   readonly columns: number
   readonly rows: number

@@ -26,6 +26,14 @@ export interface MeasuredTone extends ToneFrame {
 /** Standard deviation of luma cells from which a line can be drawn through them. */
 const MIN_SPREAD = 4
 
+/** Levels by which a line may bend: coarse steps bend a smooth ramp by more than one. */
+const BEND = 1.5
+/** Levels by which a starved encode may move a colour as a whole: less than the limit on that itself. */
+const ROUNDING = 1.5
+
+/** Square of the correlation of colours from which one is a worn copy of the other. */
+const MIN_COLOUR_LIKENESS = 0.1
+
 const UNRELIABLE: MeasuredTone = { reliable: false, detected: false, excess: 0 }
 
 /**
@@ -38,6 +46,7 @@ export function measureTone(reference: ToneCells, result: ToneCells, grid: CellG
   if (spreadOf(reference.y) < MIN_SPREAD) return measureFlat(reference, result)
   const fit = fitLine(reference.y, result.y)
   if (fit === undefined) return UNRELIABLE
+  const tone = provenTone(fit)
   const nonlinear = curveResidual(reference.y, result.y, (r) => fit.slope * r + fit.offset)
   const curve = curveResidual(reference.y, result.y, (r) => r)
   const localAlertTiles = tilesOff(reference.y, result.y, fit, grid)
@@ -46,9 +55,9 @@ export function measureTone(reference: ToneCells, result: ToneCells, grid: CellG
   const slopeLimit = Math.max(TONE.slope, (0.6 * fit.noise) / fit.spread, 0.4 / fit.spread)
   const offsetLimit = TONE.offset + (slopeLimit - TONE.slope) * fit.meanLuma
   const excess = Math.max(
-    Math.abs(fit.slope - 1) / slopeLimit,
-    Math.abs(fit.offset) / offsetLimit,
-    nonlinear / Math.max(TONE.nonlinearDelta, 2.2 * fit.noise),
+    Math.abs(tone.slope - 1) / slopeLimit,
+    Math.abs(tone.offset) / offsetLimit,
+    nonlinear / Math.max(BEND, 2.2 * fit.noise),
     curve / Math.max(TONE.toneCurveDelta, 2.8 * fit.noise),
     localAlertTiles / TONE.localAlertTiles,
     Math.abs(chroma.saturationRatio - 1) / Math.max(TONE.saturation, 1.2 * chroma.noise),
@@ -60,8 +69,8 @@ export function measureTone(reference: ToneCells, result: ToneCells, grid: CellG
     reliable: true,
     detected: excess >= 1,
     excess,
-    slope: fit.slope,
-    offset: fit.offset,
+    slope: tone.slope,
+    offset: tone.offset,
     nonlinearDelta: nonlinear,
     toneCurveDelta: curve,
     localAlertTiles,
@@ -87,9 +96,12 @@ function spreadOf(values: Float64Array): number {
 interface Line {
   readonly slope: number
   readonly offset: number
-  /** Standard deviation and mean of the reference's cells. */
+  /** Slope of the line by which the reference follows from the result, turned round. */
+  readonly steepest: number
+  /** Standard deviation and mean of the reference's cells, and mean of the result's. */
   readonly spread: number
   readonly meanLuma: number
+  readonly meanResult: number
   /** Standard deviation of what the line leaves, told from its median. */
   readonly noise: number
 }
@@ -118,7 +130,32 @@ function fitLine(reference: Float64Array, result: Float64Array): Line | undefine
   if (correlation < 0.9 || slope <= 0.5 || slope >= 1.6) return undefined
   const offset = meanD - slope * meanR
   const left = used.map((i) => (result[i] ?? 0) - (slope * (reference[i] ?? 0) + offset))
-  return { slope, offset, spread, meanLuma: meanR, noise: deviation(left) }
+  const noise = deviation(left)
+  return { slope, offset, steepest: dd / rd, spread, meanLuma: meanR, meanResult: meanD, noise }
+}
+
+/** Of colours that are hardly alike only what they share counts: else noise could pass for colour. */
+function colourGain(refEnergy: number, outEnergy: number, dot: number): number {
+  if (dot <= 0) return 0
+  const alike = dot ** 2 / (refEnergy * outEnergy)
+  return provenGain(dot / refEnergy, alike < MIN_COLOUR_LIKENESS ? 0 : outEnergy / dot)
+}
+
+/** The least change of contrast that explains a line. */
+function provenTone({ slope, steepest, meanLuma, meanResult }: Line): {
+  readonly slope: number
+  readonly offset: number
+} {
+  const proven = provenGain(slope, steepest)
+  return { slope: proven, offset: meanResult - proven * meanLuma }
+}
+
+/**
+ * The gain nearest to 1 that two regressions allow: of the result on the reference, which what an encoder leaves out flattens,
+ * and of the reference on the result turned round, which it does not.
+ */
+export function provenGain(forward: number, backward: number): number {
+  return Math.max(forward, Math.min(1, backward))
 }
 
 /** Standard deviation from the median of |x|, which a few wild values do not move. */
@@ -169,7 +206,7 @@ function tilesOff(
   return tiles.filter((tile) => tile.length > 0 && Math.abs(median(tile)) >= limit).length
 }
 
-function compareChroma(
+export function compareChroma(
   reference: ToneCells,
   result: ToneCells,
 ): {
@@ -178,7 +215,7 @@ function compareChroma(
   readonly chromaMeanShift: number
   /** Noise of chroma as a share of its strength. */
   readonly noise: number
-  /** The angle by which less than a level of chroma, an encoder's rounding, turns a faint colour. */
+  /** The angle by which an encoder's rounding turns a faint colour. */
   readonly roundingDegrees: number
 } {
   let refEnergy = 0
@@ -205,8 +242,8 @@ function compareChroma(
   ]
   return {
     noise: coloured ? deviation(differences) / Math.sqrt(refEnergy / cells) : 0,
-    roundingDegrees: coloured ? (0.8 / Math.sqrt(refEnergy / cells)) * (180 / Math.PI) : 0,
-    saturationRatio: coloured ? Math.sqrt(outEnergy / refEnergy) : 1,
+    roundingDegrees: coloured ? (ROUNDING / Math.sqrt(refEnergy / cells)) * (180 / Math.PI) : 0,
+    saturationRatio: coloured ? colourGain(refEnergy, outEnergy, dot) : 1,
     hueShiftDegrees: coloured ? (Math.atan2(cross, dot) * 180) / Math.PI : 0,
     chromaMeanShift: cells > 0 ? Math.hypot(shiftB / cells, shiftR / cells) : 0,
   }

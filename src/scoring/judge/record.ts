@@ -91,7 +91,12 @@ const QUALITY_SCHEMA = z.discriminatedUnion('metric', [
   }),
   z.object({ metric: z.literal('pieapp'), pieapp: z.number() }),
 ])
-const SHARE = z.object({ strength: z.number(), kept: z.number(), expected: z.number() })
+const SHARE = z.object({
+  strength: z.number(),
+  kept: z.number(),
+  expected: z.number(),
+  coarser: z.number(),
+})
 const COMPARED = z.object({
   name: z.string(),
   kind: z.enum(['video', 'image', 'audio', 'other']),

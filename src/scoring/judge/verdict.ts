@@ -10,25 +10,26 @@ import type { GateOutcome, Kept, KeptShare, MetricSeries, ScoreRecord } from '..
 
 /** Limits of the gates that need the metrics. */
 export const QUALITY = {
-  /** The most that VMAF may lie above VMAF NEG: coarse honest encodes reach 3.1, sharpened ones start at 4.4. */
-  maxGap: 4,
-  /** How far the worst stretch may lie below the threshold, and how long a stretch is. */
-  worstBelow: 20,
+  /** The most that VMAF may lie above VMAF NEG: honest encodes of noise reach 4.6. docs/adr/0063. */
+  maxGap: 6,
+  /** How far the worst stretch may lie below the threshold (honest fades lie 31 below), and how long it is. */
+  worstBelow: 40,
   worstShare: 0.05,
   worstFrames: 3,
   /**
-   * The least that may be kept of fine detail and of colour, as a share of what an encoder as coarse
-   * would keep. Honest encodes reach down to 0.56 and 0.57; cheats that pay kept up to 0.45 and 0.54, so
-   * that of colour only the coarse ones are told apart. docs/adr/0070.
+   * The least that may be kept of fine detail and of colour, as a share of what an encoder as coarse would
+   * keep, where it also was coded coarser than the rest by more doublings of the step than encoders do on their
+   * own. Neither alone tells a cheat: of noise an honest encode loses much by little rounding, and what
+   * is clean loses little by much. docs/adr/0063.
    */
-  minFineKept: 0.5,
-  minColourKept: 0.3,
-  /**
-   * Below this expectation encoders differ more, and the least is lower; below the second one they
-   * lose so much that nothing can be said.
-   */
-  sureExpected: 0.68,
-  minUnsureKept: 0.35,
+  minFineKept: 0.3,
+  maxFineCoarser: 1.5,
+  /** The same where the step is so much coarser that more must be left. */
+  minFarFineKept: 0.5,
+  maxFarFineCoarser: 3.6,
+  minColourKept: 0.6,
+  maxColourCoarser: 2,
+  /** Below this expectation encoders lose so much that nothing can be said. */
   minExpected: 0.5,
   /** Contrast, in levels, below which a reference has no such detail but its own encoder's noise. */
   minStrength: 0.4,
@@ -133,8 +134,13 @@ function lateGates(
     ...(kept === undefined
       ? []
       : [
-          keptGate('fine-detail', 'fine detail', kept.fine, QUALITY.minFineKept),
-          keptGate('colour-detail', 'the detail of colour', kept.colour, QUALITY.minColourKept),
+          keptGate('fine-detail', 'fine detail', kept.fine, [
+            { least: QUALITY.minFineKept, coarser: QUALITY.maxFineCoarser },
+            { least: QUALITY.minFarFineKept, coarser: QUALITY.maxFarFineCoarser },
+          ]),
+          keptGate('colour-detail', 'the detail of colour', kept.colour, [
+            { least: QUALITY.minColourKept, coarser: QUALITY.maxColourCoarser },
+          ]),
         ]),
     gate(
       'even-quality',
@@ -147,18 +153,19 @@ function lateGates(
 function keptGate(
   code: 'fine-detail' | 'colour-detail',
   what: string,
-  { strength, kept, expected }: KeptShare,
-  sure: number,
+  { strength, kept, expected, coarser }: KeptShare,
+  limits: readonly { readonly least: number; readonly coarser: number }[],
 ): GateOutcome {
-  const least = expected < QUALITY.sureExpected ? Math.min(sure, QUALITY.minUnsureKept) : sure
   const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
   if (strength < QUALITY.minStrength || expected < QUALITY.minExpected) {
     return passed(code, `too little of ${what} to judge by`)
   }
-  return gate(
+  const seen = `${percent(kept)} of ${what} is kept where an encoder as coarse keeps ${percent(expected)}, as if coded by a step ${times(2 ** coarser)} times as coarse`
+  const broken = limits.find((of) => kept < of.least * expected && coarser > of.coarser)
+  if (broken === undefined) return passed(code, seen)
+  return failed(
     code,
-    kept >= least * expected,
-    `${percent(kept)} of ${what} is kept where an encoder as coarse keeps ${percent(expected)}; at least ${percent(least * expected)} is asked`,
+    `${seen}; at least ${percent(broken.least * expected)} is asked, or a step at most ${times(2 ** broken.coarser)} times as coarse`,
   )
 }
 

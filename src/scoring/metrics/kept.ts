@@ -11,6 +11,8 @@ const MAX_FRAMES = 30
 const MIN_STEP = 5
 /** Quantiser steps of the yardstick, in levels of 8 bits: from barely visible to ruined. */
 const STEPS = [4, 8, 14, 22, 34, 52, 80]
+/** Their logarithms to base 2, between those of a step that takes next to nothing and one that takes all. */
+const OCTAVES = [2, ...STEPS, 320].map(Math.log2)
 
 /** Contrast between neighbours in means over 2x2 pixels: what decides whether a picture looks sharp. */
 const COARSE = [-1, 1]
@@ -20,6 +22,9 @@ const FINE = [-1, 6, -15, 20, -15, 6, -1]
 const COLOUR = [-1, 0, 2, 0, -1]
 const BANDS = ['coarse', 'fine', 'colour'] as const
 type Band = (typeof BANDS)[number]
+
+/** Multiple of the median size from which detail stands out: of noise one sample in twenty thousand does. */
+const OUTSTANDING = 6
 
 /** A picture in memory: samples of 4:2:0 planes, chroma absent where it is not compared. */
 export interface Picture {
@@ -99,6 +104,7 @@ export class Yardstick {
     if ((this.#frames - 1) % this.#step !== 0) return undefined
     const tiles = tilesOf(picture(), this.#samples)
     const signals = tiles.map(signalsOf)
+    for (const band of ['fine', 'colour'] as const) keepOutstanding(signals.map((of) => of[band]))
     for (const [t, tile] of tiles.entries()) {
       const luma = new TransformedPlane(tile.luma, TILE)
       const chroma = tile.chroma.map((plane) => new TransformedPlane(plane, TILE / 2))
@@ -120,15 +126,36 @@ export class Yardstick {
     return this.#current
   }
 
-  /** Gain to expect of `band` where the coarse contrast has come through by `coarse`. */
-  expected(band: Band, coarse: number): number {
-    const points = this.#curve.map((gains) => [gains.gain('coarse'), gains.gain(band)] as const)
-    const below = points.findIndex(([gain]) => gain <= coarse)
-    const [low, lowBand] = points[below] ?? [0, 0]
-    const [high, highBand] = points[(below < 0 ? points.length : below) - 1] ?? [low, lowBand]
-    const share = high > low ? (coarse - low) / (high - low) : 0
-    return lowBand + Math.min(1, share) * (highBand - lowBand)
+  /** What to expect of `band` where the coarse contrast has come through by `coarse`, and what `kept` of it says. */
+  judge(band: Band, coarse: number, kept: number): Pick<KeptShare, 'expected' | 'coarser'> {
+    const step = between(this.#gains('coarse'), OCTAVES, coarse)
+    // Finer than the finest step that was tried nothing is known.
+    const expected = between(OCTAVES, this.#gains(band), Math.max(step, must(OCTAVES[1], 'step')))
+    return { expected, coarser: between(this.#gains(band), OCTAVES, kept) - step }
   }
+
+  /** Gains of a band at each of the octaves, never rising. */
+  #gains(band: Band): readonly number[] {
+    let least = 1
+    const measured = this.#curve.map((gains) => {
+      least = Math.min(least, Math.max(0, gains.gain(band)))
+      return least
+    })
+    return [1, ...measured, 0]
+  }
+}
+
+/** The value of `ys` where `xs`, sorted in either direction, takes the value `x`; the ends where it lies beyond them. */
+function between(xs: readonly number[], ys: readonly number[], x: number): number {
+  const [first = 0, last = 0] = [xs[0], xs.at(-1)]
+  const inside = Math.min(Math.max(x, Math.min(first, last)), Math.max(first, last))
+  const rising = first <= last
+  const after = Math.max(
+    1,
+    xs.findIndex((value) => (rising ? value >= inside : value <= inside)),
+  )
+  const [x0 = 0, x1 = 0, y0 = 0, y1 = 0] = [xs[after - 1], xs[after], ys[after - 1], ys[after]]
+  return x1 === x0 ? y0 : y0 + ((inside - x0) / (x1 - x0)) * (y1 - y0)
 }
 
 /** Compares one result with its reference, beside the yardstick. */
@@ -153,7 +180,7 @@ export class KeptMeter {
     const share = (band: 'fine' | 'colour'): KeptShare => ({
       strength: this.#gains.strength(band),
       kept: this.#gains.gain(band),
-      expected: this.#yardstick.expected(band, this.#gains.gain('coarse')),
+      ...this.#yardstick.judge(band, this.#gains.gain('coarse'), this.#gains.gain(band)),
     })
     return { fine: share('fine'), colour: share('colour') }
   }
@@ -208,6 +235,26 @@ function signalsOf({ luma, chroma }: Tile): Signals {
     coarse: filtered(halved(luma), TILE / 2, COARSE),
     fine: filtered(luma, TILE, FINE),
     colour: both,
+  }
+}
+
+/**
+ * Takes away what does not stand out. Noise is new in every frame, so encoders leave it out first however fine they
+ * code the rest; edges they keep, and a picture that was scaled or blurred has lost those as well.
+ */
+function keepOutstanding(signals: readonly Float32Array[]): void {
+  const sizes = new Float32Array(signals.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const signal of signals) {
+    for (const value of signal) {
+      sizes[at] = Math.abs(value)
+      at += 1
+    }
+  }
+  sizes.sort()
+  const least = OUTSTANDING * (sizes[sizes.length >> 1] ?? 0)
+  for (const signal of signals) {
+    for (let i = 0; i < signal.length; i += 1) if (Math.abs(signal[i] ?? 0) < least) signal[i] = 0
   }
 }
 
