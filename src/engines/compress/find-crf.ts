@@ -1,14 +1,18 @@
 import { must } from '../../lib/errors.js'
 import { type Candidate, isComplete, type Lab, pooled, thinned } from './lab.js'
-import { nextStep, type Point, type SearchGoal, snapDown, toleranceAfter } from './search.js'
+import {
+  MAX_WASTE,
+  nextStep,
+  type Point,
+  type SearchGoal,
+  snapDown,
+  toleranceAfter,
+} from './search.js'
 
 /** Largest gain of VMAF over VMAF NEG that validators take for honest. */
 const MAX_GAIN = 3
 /** Frames between scored ones in a first look: odd, since an even step meets libvmaf's motion at the wrong frames. */
 export const FIRST_LOOK = 3
-/** Tolerances above the target for which one more encode than usual is taken: a tenth of the bytes. */
-const MAX_WASTE = 5
-
 /** Share of the bytes that a cap allows from which on more would not help. */
 const FULL = 0.97
 /** Tolerances from the target within which an encode is worth joining with another. */

@@ -95,8 +95,10 @@ const NOISE = 0.012
 const CURVATURE = 0.1
 /** What the expected slope is off, as a share of it. */
 const SLOPE_DOUBT = 0.3
-/** Standard deviations below the guess at which the last point is taken, when none has passed. */
-const CAUTION = 1
+/** Tolerances above the target from which a point that passes is no answer yet: a tenth of the bytes. */
+export const MAX_WASTE = 5
+/** Standard deviations below the guess at which the last point is taken, when none is an answer. */
+const CAUTION = 1.5
 
 /**
  * Where a line through the points meets the target. Each counts the more the nearer it is, and the
@@ -131,7 +133,8 @@ function estimate(
   const guess = x + (aim - y) / slope
   const doubt = Math.sqrt(1 / weight + (guess - x) ** 2 / spread) / slope
   // With something to deliver there is nothing to lose.
-  const mustPass = pass === undefined && sorted.length + 1 >= goal.usual
+  const isAnswer = pass !== undefined && pass.quality - goal.target <= MAX_WASTE * goal.tolerance
+  const mustPass = !isAnswer && sorted.length + 1 >= goal.usual
   const wanted = mustPass ? guess - CAUTION * doubt : guess
   if (pass === undefined || fail === undefined) return wanted
   const inside = wanted > pass.crf && wanted < fail.crf
