@@ -124,11 +124,13 @@ export class Pipeline {
   #receive(claim: Claim, body: Uint8Array): ReceivedRequest | Refusal {
     const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8')
     const parsed = parseRequestBody(claim.route.definition, text)
-    if (!parsed.ok || claim.protocol !== 'legacy') return parsed.ok ? parsed.value : parsed
+    if (!parsed.ok) return parsed
+    const { value: received } = parsed
+    if (claim.protocol !== 'legacy') return received
     const wrong =
-      checkBodyHash(parsed.value, claim.sender.bodyHash) ??
-      (this.#settings.strictHeaders ? checkBodyName(parsed.value) : undefined)
-    return wrong === undefined ? parsed.value : { fault: wrong }
+      checkBodyHash(received, claim.sender.bodyHash) ??
+      (this.#settings.strictHeaders ? checkBodyName(received) : undefined)
+    return wrong === undefined ? received : { fault: wrong }
   }
 
   /** Resolves when no handler runs, at the latest after `graceMs`. */

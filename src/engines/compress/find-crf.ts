@@ -84,7 +84,7 @@ export async function findCrf(lab: Lab, options: FindOptions): Promise<Found> {
       await lab.measure(half, 1)
       continue
     }
-    if (points.length > 0 && ((await isEnough(lab, options)) || !mayTake(lab.probeMs))) {
+    if (points.length > 0 && ((await isEnough(lab, points, options)) || !mayTake(lab.probeMs))) {
       const ended = finish(lab, points, options)
       if (await options.isClose?.(Number.POSITIVE_INFINITY)) return ended
       if (mayTake(lab.measureMs)) await lab.complete(ended.candidate.crf)
@@ -104,9 +104,13 @@ export async function firstLook(lab: Lab, options: FindOptions): Promise<Point> 
 }
 
 /** No more encodes: at the limit, or at the usual number with something to deliver that wastes little. */
-async function isEnough(lab: Lab, options: FindOptions): Promise<boolean> {
+async function isEnough(
+  lab: Lab,
+  points: readonly Point[],
+  options: FindOptions,
+): Promise<boolean> {
   const { goal, maxEncodes, isClose } = options
-  if (lab.encodes >= maxEncodes || fillsTheCap(lab, options)) return true
+  if (lab.encodes >= maxEncodes || fillsTheCap(lab, points, options)) return true
   if (lab.encodes < goal.usual) return false
   const little = MAX_WASTE * goal.tolerance
   const found = lab.candidates.some((candidate) => {
@@ -117,14 +121,16 @@ async function isEnough(lab: Lab, options: FindOptions): Promise<boolean> {
 }
 
 /** Whether an encode misses the target with all the bytes that the cap allows: none will meet it. */
-function fillsTheCap(lab: Lab, options: FindOptions): boolean {
-  const { goal, maxSizeBytes: most = Number.POSITIVE_INFINITY } = options
-  const full = lab.candidates.filter(
-    ({ sizeBytes }) => sizeBytes <= most && sizeBytes > FULL * most,
+function fillsTheCap(
+  lab: Lab,
+  points: readonly Point[],
+  { goal, maxSizeBytes: most = Number.POSITIVE_INFINITY }: FindOptions,
+): boolean {
+  const missed = new Set(
+    points.filter(({ quality }) => quality < goal.target).map(({ crf }) => crf),
   )
-  const points = knownPoints(lab, options)
-  return full.some(({ crf }) =>
-    points.some((point) => point.crf === crf && point.quality < goal.target),
+  return lab.candidates.some(
+    ({ crf, sizeBytes }) => sizeBytes <= most && sizeBytes > FULL * most && missed.has(crf),
   )
 }
 

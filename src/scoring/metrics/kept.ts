@@ -1,4 +1,5 @@
 import { must } from '../../lib/errors.js'
+import { clamp } from '../formulas/numbers.js'
 import type { Kept, KeptShare } from '../types.js'
 import { TransformedPlane } from './quantise.js'
 
@@ -148,7 +149,7 @@ export class Yardstick {
 /** The value of `ys` where `xs`, sorted in either direction, takes the value `x`; the ends where it lies beyond them. */
 function between(xs: readonly number[], ys: readonly number[], x: number): number {
   const [first = 0, last = 0] = [xs[0], xs.at(-1)]
-  const inside = Math.min(Math.max(x, Math.min(first, last)), Math.max(first, last))
+  const inside = clamp(x, Math.min(first, last), Math.max(first, last))
   const rising = first <= last
   const after = Math.max(
     1,
